@@ -1,0 +1,1 @@
+"""Every choice a user makes, as Hydra YAML files; installed as the package ``saliency_pred.configs``."""

@@ -1,0 +1,1 @@
+"""Data sets, one a file, and what turns them into batches."""

@@ -1,0 +1,1 @@
+"""Decoders: a list of feature maps in, logits over time windows out."""

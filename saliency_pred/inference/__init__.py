@@ -1,0 +1,1 @@
+"""From a trained model to predictions of images, folders and arrays."""

@@ -1,0 +1,1 @@
+"""Fixation metrics: exact, batched, on any device."""

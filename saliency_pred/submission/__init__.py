@@ -1,0 +1,1 @@
+"""Archives for public leaderboards, one board a file."""

@@ -1,0 +1,1 @@
+"""What turns a model, a loss and data into a training run."""
