@@ -1,0 +1,105 @@
+"""A small read-out of several feature maps: what frozen encoders need and little more.
+
+The idea of DeepGaze's read-out (Kümmerer et al., 2017) on any encoder: pixel-wise layers, then a learned
+blur. Its centre bias is the model's prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saliency_pred.density import gaussian_blur
+
+
+class Readout(nn.Module):
+    """1x1 read-out of several taps, blurred.
+
+    Args:
+        channels, strides: of the features.
+        num_windows: T.
+        width: channels that each tap is projected to.
+        hidden: channels of the second layer.
+        stride: of the grid on which the taps are summed; finer taps are averaged, coarser ones enlarged.
+        sigma: of the learned blur to begin with, in cells of a grid twice as fine; 0: no blur.
+        dropout: share of the summed channels that is dropped in training.
+    """
+
+    def __init__(
+        self,
+        channels: list[int],
+        strides: list[int],
+        num_windows: int = 1,
+        width: int = 32,
+        hidden: int = 16,
+        stride: int = 8,
+        sigma: float = 1.5,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.num_windows = num_windows
+        self.strides = list(strides)
+        self.stride = stride
+        self.standardise = nn.ModuleList(Standardise(c) for c in channels)
+        self.project = nn.ModuleList(nn.Conv2d(c, width, 1, bias=i == 0) for i, c in enumerate(channels))
+        self.norm1 = nn.GroupNorm(1, width)
+        self.layer1 = nn.Conv2d(width, hidden, 1)
+        self.norm2 = nn.GroupNorm(1, hidden)
+        self.layer2 = nn.Conv2d(hidden, num_windows, 1, bias=False)  # a constant is lost in the softmax
+        self.dropout = nn.Dropout2d(dropout)
+        self.log_sigma = nn.Parameter(torch.tensor(float(sigma)).log()) if sigma > 0 else None
+
+    @torch.no_grad()
+    def fit_statistics(self, batches: Iterable[list[Tensor]]) -> None:
+        """Set mean and standard deviation of every channel from the features of training images."""
+        for features in batches:
+            for layer, feature in zip(self.standardise, features, strict=True):
+                layer.observe(feature)  # type: ignore[operator]
+
+    def forward(self, features: list[Tensor], domain: Tensor | None = None) -> Tensor:
+        """Features → logits (B, T, h, w) at half the read-out stride."""
+        first = min(range(len(features)), key=lambda i: abs(self.strides[i] - self.stride))
+        scale = self.strides[first] / self.stride
+        size = tuple(max(1, round(n * scale)) for n in features[first].shape[-2:])
+        total = torch.zeros((), device=features[0].device)
+        for standardise, project, feature in zip(self.standardise, self.project, features, strict=True):
+            projected = project(standardise(feature))
+            if tuple(projected.shape[-2:]) != size:
+                projected = F.interpolate(
+                    projected, size=size, mode="bilinear", antialias=projected.shape[-1] > size[1]
+                )
+            total = total + projected
+        x = self.dropout(F.softplus(self.norm1(total)))
+        x = self.layer2(F.softplus(self.norm2(self.layer1(x))))
+        x = F.interpolate(x.float(), scale_factor=2, mode="bilinear")
+        return x if self.log_sigma is None else gaussian_blur(x, self.log_sigma.exp(), "nearest")
+
+
+class Standardise(nn.Module):
+    """Zero mean and unit variance per channel, by the statistics of observed features."""
+
+    mean: Tensor
+    square: Tensor
+    count: Tensor
+
+    def __init__(self, channels: int, eps: float = 1e-3) -> None:
+        super().__init__()
+        self.eps = eps
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("square", torch.ones(channels))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    def observe(self, feature: Tensor) -> None:
+        """Take (B, C, h, w) features into the running statistics; every cell counts the same."""
+        cells = feature.numel() / feature.shape[1]
+        share = cells / (self.count + cells)
+        for buffer, value in ((self.mean, feature), (self.square, feature.float() ** 2)):
+            buffer.lerp_(value.float().mean((0, 2, 3)).to(buffer.dtype), float(share))
+        self.count += cells
+
+    def forward(self, feature: Tensor) -> Tensor:
+        deviation = (self.square - self.mean**2).clamp(min=0).sqrt() + self.eps
+        return (feature - self.mean[:, None, None]) / deviation[:, None, None]

@@ -1,0 +1,171 @@
+"""The model: encoder, decoder and prior; the only place where the three meet."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saliency_pred.density import CentreBias, log_normalise, resize_log_density
+
+
+class Encoder(Protocol):
+    """What an encoder offers beside being an ``nn.Module``.
+
+    Attributes:
+        channels: of each returned map.
+        strides: pixels of the image per cell of each returned map.
+        mean, std: what an image in [0, 1] is normalised by before the encoder sees it.
+    """
+
+    channels: list[int]
+    strides: list[int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) → list of (B, C, h, w); (B, 3, F, H, W) → list of (B, C, f, h, w)."""
+        ...
+
+
+class Decoder(Protocol):
+    """What a decoder offers beside being an ``nn.Module``; it is built with ``channels`` and ``strides``.
+
+    Attributes:
+        num_windows: T, how many time windows it predicts.
+    """
+
+    num_windows: int
+
+    def __call__(self, features: list[Tensor], domain: Tensor | None = None) -> Tensor:
+        """Features, and the kind of each image where that matters → logits (B, T, h, w) of any resolution."""
+        ...
+
+
+class CentreBiasPrior(nn.Module):
+    """A centre bias added to the logits with a learned weight.
+
+    Args:
+        num_windows: T; a bias fitted without time windows is used for each of them.
+        grid: cells along each side of the stored density.
+        weight: of the log density to begin with.
+    """
+
+    log_density: Tensor
+
+    def __init__(self, num_windows: int = 1, grid: int = 64, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(float(weight)))
+        self.register_buffer("log_density", torch.zeros(num_windows, grid, grid))
+
+    def fit(self, centre_bias: CentreBias) -> None:
+        """Take over a fitted centre bias."""
+        windows, grid, _ = self.log_density.shape
+        fitted = centre_bias.log_density((grid, grid)) + 2 * torch.log(torch.tensor(float(grid)))
+        if len(fitted) not in (1, windows):
+            raise ValueError(f"the prior has {windows} time windows, the fitted centre bias {len(fitted)}")
+        self.log_density.copy_(fitted.expand(windows, -1, -1))
+
+    def forward(self, size: tuple[int, int], valid: Tensor | None) -> Tensor:
+        """(1 or B, T, H, W) weighted log prior, laid over the rectangle of valid pixels of each image."""
+        prior = self.log_density[None]
+        if valid is None or bool(valid.all()):
+            return self.weight * F.interpolate(prior, size=size, mode="bilinear", align_corners=False)
+        x = _position_in_span(valid.any(1))[:, None, :].expand(-1, size[0], -1)
+        y = _position_in_span(valid.any(2))[:, :, None].expand(-1, -1, size[1])
+        return self.weight * F.grid_sample(
+            prior.expand(len(valid), -1, -1, -1),
+            torch.stack([x, y], -1).to(prior.dtype),
+            padding_mode="border",
+            align_corners=False,
+        )
+
+
+def _position_in_span(inside: Tensor) -> Tensor:
+    """(B, n) bool with one run of True each → positions of the n cell centres, -1 and 1 at the run's ends."""
+    first = inside.float().argmax(1, keepdim=True)
+    length = inside.sum(1, keepdim=True)
+    centre = torch.arange(inside.shape[1], device=inside.device) + 0.5
+    return (centre - first) / length * 2 - 1
+
+
+class SaliencyModel(nn.Module):
+    """Images in, log densities of fixations over time windows out.
+
+    Args:
+        encoder: see :class:`Encoder`.
+        decoder: see :class:`Decoder`.
+        prior: added to the logits; None for networks that have their own or none.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: CentreBiasPrior | None = None) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+        described = cast(Encoder, encoder)
+        self.register_buffer("mean", torch.tensor(described.mean).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(described.std).reshape(1, 3, 1, 1), persistent=False)
+
+    @property
+    def num_windows(self) -> int:
+        """T, how many time windows the model predicts."""
+        return cast(Decoder, self.decoder).num_windows
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """The encoder's maps of (B, 3, H, W) images or (B, 3, F, H, W) clips in [0, 1]."""
+        mean, std = (self.mean, self.std) if image.ndim == 4 else (self.mean[:, :, None], self.std[:, :, None])
+        return cast(Encoder, self.encoder)((image - mean) / std)
+
+    def forward(self, image: Tensor, valid: Tensor | None = None, domain: Tensor | None = None) -> Tensor:
+        """Logits (B, T, H, W), float32.
+
+        Args:
+            image: float (B, 3, H, W) or (B, 3, F, H, W), RGB in [0, 1].
+            valid: bool (B, H, W), False on padding; None: no padding. The prior is laid over the valid
+                pixels; the logits of padding mean nothing, see :func:`saliency_pred.density.log_normalise`.
+            domain: int64 (B,), the kind of each image.
+        """
+        logits = cast(Decoder, self.decoder)(self.features(image), domain).float()
+        size = (image.shape[-2], image.shape[-1])
+        if tuple(logits.shape[-2:]) != size:
+            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        if self.prior is not None:
+            logits = logits + self.prior(size, valid)
+        return logits
+
+    @torch.no_grad()
+    def log_density(
+        self,
+        image: Tensor,
+        valid: Tensor | None = None,
+        domain: Tensor | None = None,
+        original_size: Tensor | None = None,
+    ) -> list[Tensor]:
+        """Log densities of each image at its own size, without padding.
+
+        Args:
+            image, valid, domain: as in :meth:`forward`.
+            original_size: int64 (B, 2), (height, width) to predict at; None: the size of the valid pixels.
+
+        Returns:
+            B tensors (T, h, w), float32.
+        """
+        logits = self(image, valid, domain)
+        predicted = []
+        for i, one in enumerate(logits):
+            if valid is not None:
+                rows = valid[i].any(1).nonzero()[:, 0]
+                columns = valid[i].any(0).nonzero()[:, 0]
+                one = one[:, int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+            if original_size is None:
+                predicted.append(log_normalise(one[None])[0])
+            else:
+                height, width = original_size[i].tolist()
+                predicted.append(resize_log_density(one[None], (height, width))[0])
+        return predicted
