@@ -32,6 +32,8 @@ class Batch:
         original_size: int64 (B, 2), (height, width) before any resizing.
         domain: int64 (B,), the kind of image (see ``saliency_pred.data.dataset.DOMAINS``).
         pixel_per_dva: float32 (B,), pixels of ``image`` per degree of visual angle; NaN where unknown.
+        blur_sigma: float32 (B,), pixels of ``image``, of the Gaussian that makes this data set's density
+            maps from fixations; NaN where unknown.
         fixations: on the grid of ``image``, sorted into ``windows``; None where a data set ships only maps.
         density: float32 (B, T, H, W), maps that a data set ships, summing to 1 over the valid pixels;
             None where there are none.
@@ -48,6 +50,7 @@ class Batch:
     original_size: Tensor
     domain: Tensor
     pixel_per_dva: Tensor
+    blur_sigma: Tensor
     fixations: Fixations | None = None
     density: Tensor | None = None
     original_fixations: Fixations | None = None
@@ -78,6 +81,7 @@ class Batch:
             "original_size": (self.original_size, torch.int64, (b, 2)),
             "domain": (self.domain, torch.int64, (b,)),
             "pixel_per_dva": (self.pixel_per_dva, torch.float32, (b,)),
+            "blur_sigma": (self.blur_sigma, torch.float32, (b,)),
         }
         if self.density is not None:
             shapes["density"] = (self.density, torch.float32, (b, t, h, w))
