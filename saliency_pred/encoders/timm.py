@@ -154,14 +154,26 @@ class TimmEncoder(nn.Module):
         if self.frozen >= len(self._tap_names):
             self.network.requires_grad_(False)
             return
-        tap = self._tap_names[self.frozen - 1].replace(".", "_")  # timm flattens some names with underscores
-        modules = [(n.removeprefix("model.").replace(".", "_"), m) for n, m in self.network.named_modules()]
-        last = max((i for i, (n, _) in enumerate(modules) if n == tap or n.startswith(tap + "_")), default=None)
-        if last is None:
-            raise ValueError(f"cannot tell which parameters of {self.name} come before tap {self.frozen}")
-        for _, module in modules[: last + 1]:
-            for parameter in module.parameters(recurse=False):
-                parameter.requires_grad_(False)
+        for name, level in self.parameter_levels().items():
+            if level < self.frozen:
+                self.get_parameter(name).requires_grad_(False)
+
+    def parameter_levels(self) -> dict[str, int]:
+        """For every parameter, the first tap that it has an influence on; those after the last tap count to it."""
+        modules = [(n.removeprefix("network."), m) for n, m in self.named_modules() if n]
+        flat = [n.removeprefix("model.").replace(".", "_") for n, _ in modules]  # timm flattens some names
+        ends = []
+        for tap in (t.replace(".", "_") for t in self._tap_names):
+            inside = [i for i, n in enumerate(flat) if n == tap or n.startswith(tap + "_")]
+            if not inside:
+                raise ValueError(f"cannot tell which parameters of {self.name} come before tap {tap}")
+            ends.append(inside[-1])
+        levels = {}
+        for i, (name, module) in enumerate(modules):
+            level = next((k for k, end in enumerate(ends) if i <= end), len(ends) - 1)
+            for leaf, _ in module.named_parameters(recurse=False):
+                levels[f"network.{name}.{leaf}" if name != "network" else f"network.{leaf}"] = level
+        return levels
 
     def train(self, mode: bool = True) -> TimmEncoder:
         """As nn.Module.train; normalisation layers without trainable parameters keep their statistics."""

@@ -1,0 +1,103 @@
+"""train a model, score it on held-out images, write a report
+
+usage: saliency train [key=value ...] [--cfg job] [--multirun]
+
+Choose parts by group (data, encoder, decoder, prior, loss, optimizer, scheduler, augment, loader, trainer,
+logger, callbacks, experiment) and set single values with dots:
+
+  saliency train
+  saliency train data=osie data.root=OSIE encoder=resnet50 decoder=aspp loss=kld_cc
+  saliency train experiment=quickstart data=osie data.root=OSIE
+  saliency train trainer.max_epochs=20 loader.batch_size=16 optimizer.lr=1e-3
+  saliency train --multirun seed=0,1,2
+  saliency train out=runs/mine resume=auto        continues a run that was stopped
+
+Everything is written below out=DIR: config.yaml, split.csv, history.csv, pictures/, checkpoints/,
+and for the best checkpoint scores.json, per_image.csv and report.html.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saliency_pred.cli.compose import CONFIGS, compose, search_path, show
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+MULTIRUN = ("--multirun", "-m")
+
+
+def main(files: list[str], overrides: list[str]) -> int:
+    """Check the configuration, then hand it to Hydra, which runs one job or many."""
+    if files:
+        raise ValueError(f"train takes key=value settings only, got '{files[0]}' (data.root=FOLDER names your data)")
+    flags = [o for o in overrides if o.startswith("-")]
+    settings = [o for o in overrides if not o.startswith("-") and o != "job"]
+    if "--cfg" in flags or "-c" in flags:
+        print(show(compose("train", settings)))
+        return 0
+    unknown = [f for f in flags if f not in MULTIRUN]
+    if unknown:
+        raise ValueError(f"unknown flag {unknown[0]}; train knows --help, --cfg job and --multirun")
+    if flags:
+        return _hydra(settings, flags)
+    cfg = compose("train", settings)
+    if cfg.resume == "auto" and not any(o.startswith("out=") for o in settings):
+        settings.append(f"out={latest_run(Path(cfg.out).parent) or cfg.out}")
+    return _hydra(settings, [])
+
+
+def latest_run(folder: Path) -> Path | None:
+    """The newest run in a folder that has a checkpoint to continue from."""
+    last = sorted(folder.glob("*/checkpoints/last.ckpt"), key=lambda p: p.stat().st_mtime)
+    return last[-1].parents[1] if last else None
+
+
+def _hydra(settings: list[str], flags: list[str]) -> int:
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    failures: list[str] = []
+
+    @hydra.main(config_path=f"pkg://{CONFIGS}", config_name="train", version_base="1.3")
+    def job(cfg: DictConfig) -> float | None:
+        return run(cfg, failures)
+
+    argv = sys.argv
+    sys.argv = [argv[0], *settings, *search_path(settings), *flags]
+    try:
+        job()
+    finally:
+        sys.argv = argv
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    return 2 if failures else 0
+
+
+def run(cfg: DictConfig, failures: list[str]) -> float | None:
+    """One job: train, then score the best checkpoint; returns the monitored score, for sweepers."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from saliency_pred.training.launch import relaunchable
+
+    hydra_cfg = HydraConfig.get()
+    overrides = list(hydra_cfg.overrides.task)
+    several = hydra_cfg.mode is not None and hydra_cfg.mode.name == "MULTIRUN"
+    out = Path(hydra_cfg.runtime.output_dir)
+    cfg.out = str(out)
+    OmegaConf.resolve(cfg)
+    try:
+        with relaunchable(overrides, out):
+            from saliency_pred.training.run import train_and_report
+
+            return train_and_report(cfg, out)
+    except (ValueError, TypeError, OSError) as error:
+        if not several:
+            raise
+        failures.append(f"{' '.join(overrides)}: {error}")  # the other jobs of a sweep go on
+        return None

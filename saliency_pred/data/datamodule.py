@@ -1,0 +1,260 @@
+"""From a data set to batches: parts, windows, resizing, augmentation, loading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from saliency_pred.batch import WHOLE_VIEWING, Batch
+from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
+from saliency_pred.data.samplers import EvaluationSampler, Key, TrainSampler
+from saliency_pred.data.transforms import Augmentation, Placement, ResizeRule, resize_image
+from saliency_pred.density import CentreBias
+from saliency_pred.fixations import Fixations
+
+
+class SaliencyDataModule(pl.LightningDataModule):
+    """Batches of one data set, for training and for exact scoring.
+
+    Args:
+        dataset: any :class:`SaliencyDataset`; its ``split`` says which images train and which are scored.
+        size: (height, width) of the input grid.
+        resize: ``pad`` keeps the aspect, ``stretch`` does not.
+        batch_size: images per process and step in training.
+        eval_batch_size: the same in scoring; None: ``batch_size``. It never changes a score.
+        windows: [start, end] in seconds of each time window; None: one window, the whole viewing.
+        augment: albumentations transforms for training, in order.
+        workers: loader processes; 0 loads in the main process.
+        cache: ``none`` decodes images each time; ``ram`` keeps them in memory at input resolution
+            (augmentations then act on the resized images).
+        blur_sigma: of target densities, pixels of the original image; None: the data set's own.
+        seed: of the split, the order and the augmentations.
+    """
+
+    def __init__(
+        self,
+        dataset: SaliencyDataset,
+        size: Sequence[int],
+        resize: ResizeRule = "pad",
+        batch_size: int = 8,
+        eval_batch_size: int | None = None,
+        windows: Sequence[Sequence[float]] | None = None,
+        augment: Sequence[Any] = (),
+        workers: int = 0,
+        cache: Literal["none", "ram"] = "none",
+        blur_sigma: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if cache not in ("none", "ram"):
+            raise ValueError(f"loader.cache={cache!r} is none of 'none', 'ram'")
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f"loader.size must be [height, width] in pixels, got {list(size)}")
+        self.dataset = dataset
+        self.grid = (int(size[0]), int(size[1]))
+        self.resize = resize
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.windows = torch.tensor([WHOLE_VIEWING] if windows is None else windows, dtype=torch.float32)
+        if self.windows.ndim != 2 or self.windows.shape[1] != 2:
+            raise ValueError(f"loader.windows must list [start, end] pairs in seconds, got {windows}")
+        self.augment = list(augment)
+        self.workers = workers
+        self.cache = cache
+        self.blur_sigma = blur_sigma
+        self.seed = seed
+        self.parts = dataset.parts(seed)
+        self.cached_images = CachedImages(len(dataset), self.grid) if cache == "ram" else None
+
+    # ------------------------------------------------------------------ loaders
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the train part, augmented, in the order of the epoch."""
+        source = PreparedImages(self, Augmentation(self.augment, self.seed) if self.augment else None, False)
+        sampler = TrainSampler(self.parts["train"], self.seed, *self._process(), weights=self._weights())
+        return self._loader(source, sampler, self.batch_size)
+
+    def val_dataloader(self) -> DataLoader:
+        """Batches of the val part, for scoring at the original size."""
+        return self.evaluation_dataloader("val")
+
+    def evaluation_dataloader(self, part: str) -> DataLoader:
+        """Batches of a part, each image once over all processes, with the originals' fixations."""
+        if part not in self.parts:
+            raise ValueError(f"split {self.dataset.split!r} has no part {part!r}, it has {', '.join(self.parts)}")
+        sampler = EvaluationSampler(self.parts[part], *self._process())
+        return self._loader(PreparedImages(self, None, True), sampler, self.eval_batch_size)
+
+    def _loader(self, source: PreparedImages, sampler: Any, batch_size: int) -> DataLoader:
+        return DataLoader(
+            source,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            collate_fn=collate,
+            worker_init_fn=_one_thread,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+        )
+
+    def _process(self) -> tuple[int, int]:
+        if self.trainer is not None:
+            return self.trainer.global_rank, self.trainer.world_size
+        return 0, 1
+
+    def _weights(self) -> list[float] | None:
+        """How often each training image is drawn, where the data set says so."""
+        of = getattr(self.dataset, "sampling_weight", None)
+        return None if of is None else [of(i) for i in self.parts["train"]]
+
+    # ------------------------------------------------------------------ what is fitted before training
+
+    def window_fixations(self, index: int) -> Fixations | None:
+        """The original fixations of one image, cleaned and sorted into the windows."""
+        fixations = self.dataset.clean_fixations(index)
+        return None if fixations is None else fixations.assign_windows(self.windows)
+
+    def centre_bias(self, part: str = "train", **options: float) -> CentreBias:
+        """Fitted to the fixations of one part (see :meth:`CentreBias.fit`)."""
+        packs = [f for f in map(self.window_fixations, self.parts[part]) if f is not None]
+        if not packs:
+            raise ValueError(
+                f"{self.dataset.name} ships only maps; a centre bias is fitted to fixations "
+                "(choose prior=none, or a data set with fixations)"
+            )
+        return CentreBias.fit(packs, **options)  # type: ignore[arg-type]
+
+
+class PreparedImages(Dataset[Batch]):
+    """Single images as batches of one, ready to be collated.
+
+    Args:
+        module: whose data set and options are used.
+        augmentation: of training images; None: none.
+        original: whether the fixations and maps at the original size come along, for scoring.
+    """
+
+    def __init__(self, module: SaliencyDataModule, augmentation: Augmentation | None, original: bool) -> None:
+        self.dataset = module.dataset
+        self.grid = module.grid
+        self.resize = module.resize
+        self.windows = module.windows
+        self.blur_sigma = module.blur_sigma
+        self.cached = module.cached_images
+        self.augmentation = augmentation
+        self.original = original
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: Key) -> Batch:
+        epoch, index = key
+        dataset, at = self.dataset.source(index)
+        image, original = self._image(index)
+        fixations, density = dataset.clean_fixations(at), dataset.density(at)
+        exact = (fixations, density) if self.original else (None, None)
+        loaded = _size(image)
+        if loaded != original and fixations is not None:
+            fixations = fixations.rescale(torch.tensor([loaded]))
+        if self.augmentation is not None:
+            image, fixations, density = self.augmentation(image, fixations, density, key)
+        place = Placement.of(_size(image), self.grid, self.resize)
+        pixels = torch.from_numpy(np.ascontiguousarray(place.image(image)))
+        scale = loaded[1] / original[1] * place.size[1] / _size(image)[1]
+        sigma = dataset.blur_sigma if self.blur_sigma is None else self.blur_sigma
+        return Batch(
+            image=torch.movedim(pixels, -1, 0).float().div_(255)[None],
+            valid=place.valid()[None],
+            windows=self.windows[None],
+            image_id=[self.dataset.image_ids[index]],
+            dataset=[dataset.name],
+            original_size=torch.tensor([original]),
+            domain=torch.tensor([DOMAINS[dataset.domain]]),
+            pixel_per_dva=torch.tensor([dataset.pixel_per_dva * scale], dtype=torch.float32),
+            blur_sigma=torch.tensor([sigma * scale], dtype=torch.float32),
+            fixations=None if fixations is None else place.fixations(fixations).assign_windows(self.windows),
+            density=None if density is None else place.density(density)[None],
+            original_fixations=None if exact[0] is None else exact[0].assign_windows(self.windows),
+            original_density=None if exact[1] is None else [exact[1]],
+        )
+
+    def _image(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """The image, at its own size or from the cache at input resolution, and its own size."""
+        if self.cached is None:
+            image = self.dataset.image(index)
+            return image, _size(image)
+        image = self.cached.get(index)
+        if image is not None:
+            return image, self.dataset.size(index)
+        image = self.dataset.image(index)
+        original = _size(image)
+        small = resize_image(image, Placement.of(original, self.grid, self.resize).size)
+        self.cached.put(index, small)
+        return small, original
+
+
+class CachedImages:
+    """Resized images in memory that all workers share.
+
+    Args:
+        count: of images.
+        grid: (height, width) that none of them exceeds.
+    """
+
+    def __init__(self, count: int, grid: tuple[int, int]) -> None:
+        self.pixels = torch.empty((count, *grid, 3), dtype=torch.uint8).share_memory_()
+        self.sizes = torch.zeros((count, 2), dtype=torch.int64).share_memory_()
+
+    def get(self, index: int) -> np.ndarray | None:
+        """The image, or None if it was not put in yet."""
+        height, width = self.sizes[index].tolist()
+        return self.pixels[index, :height, :width].numpy() if height else None
+
+    def put(self, index: int, image: np.ndarray) -> None:
+        """Keep an image; its size is written last, so that nobody reads half an image."""
+        height, width = _size(image)
+        self.pixels[index, :height, :width] = torch.from_numpy(np.ascontiguousarray(image))
+        self.sizes[index] = torch.tensor([height, width])
+
+
+def collate(items: Sequence[Batch]) -> Batch:
+    """Batches of one → one batch, checked against the contract."""
+
+    def packed(name: str) -> Fixations | None:
+        parts = [getattr(item, name) for item in items]
+        return None if any(p is None for p in parts) else Fixations.cat(parts)
+
+    def stacked(name: str) -> Tensor:
+        return torch.cat([getattr(item, name) for item in items])
+
+    densities = [item.density for item in items]
+    originals = [item.original_density for item in items]
+    return Batch(
+        **{name: stacked(name) for name in _STACKED},  # type: ignore[arg-type]
+        image_id=[name for item in items for name in item.image_id],
+        dataset=[name for item in items for name in item.dataset],
+        fixations=packed("fixations"),
+        density=None if any(d is None for d in densities) else stacked("density"),
+        original_fixations=packed("original_fixations"),
+        original_density=None if any(o is None for o in originals) else [d for o in originals if o for d in o],
+    ).check()
+
+
+_STACKED = ("image", "valid", "windows", "original_size", "domain", "pixel_per_dva", "blur_sigma")
+
+
+def _size(image: np.ndarray) -> tuple[int, int]:
+    """(height, width) of (H, W, 3) or (F, H, W, 3)."""
+    return int(image.shape[-3]), int(image.shape[-2])
+
+
+def _one_thread(worker: int) -> None:
+    """Workers are the parallelism; threads of OpenCV within them only get in each other's way."""
+    cv2.setNumThreads(0)

@@ -1,0 +1,73 @@
+"""Which image comes next: seeded by epoch for training, unpadded for scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+Key = tuple[int, int]
+"""(epoch, index): the epoch travels with the index so that workers seed augmentations by it."""
+
+
+class TrainSampler(Sampler[Key]):
+    """Every image once per epoch, in an order that depends on seed and epoch only.
+
+    Each of ``world_size`` processes gets every ``world_size``-th image of the same order. The last images
+    of an epoch that do not fill one for every process are left out, as processes must take equal steps.
+
+    Args:
+        indices: the images to train on.
+        seed: of the order.
+        rank, world_size: this process, of how many.
+        weights: how often each image is drawn relative to the others (with replacement); None: once each.
+    """
+
+    def __init__(
+        self,
+        indices: Sequence[int],
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        if len(indices) < world_size:
+            raise ValueError(f"{len(indices)} training images for {world_size} processes; use fewer processes")
+        self.indices = list(indices)
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.indices) // self.world_size
+
+    def __iter__(self) -> Iterator[Key]:
+        seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)[0])
+        generator = torch.Generator().manual_seed(seed % 2**63)
+        if self.weights is None:
+            order = torch.randperm(len(self.indices), generator=generator)
+        else:
+            order = torch.multinomial(self.weights, len(self.indices), replacement=True, generator=generator)
+        mine = order[self.rank : len(self) * self.world_size : self.world_size]
+        return iter([(self.epoch, self.indices[i]) for i in mine.tolist()])
+
+
+class EvaluationSampler(Sampler[Key]):
+    """Every image exactly once over all processes: rank-strided, without padding."""
+
+    def __init__(self, indices: Sequence[int], rank: int = 0, world_size: int = 1) -> None:
+        self.mine = list(indices)[rank::world_size]
+
+    def __len__(self) -> int:
+        return len(self.mine)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter([(0, i) for i in self.mine])

@@ -1,0 +1,155 @@
+"""What every model is read against: each baseline scores an image the way a model does.
+
+``uniform`` (all pixels alike), ``centre_bias`` (of the training images), ``spectral_residual`` (a classic
+that looks at the image only), ``gold_standard`` (the other viewers of the same image), and for generated
+scenes ``truth`` (the density that the fixations were drawn from: no prediction can do better on average).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.data.transforms import resize_image
+from saliency_pred.density import CentreBias, GoldStandard, log_normalise
+from saliency_pred.evaluation.scoring import DESCRIBING, Row, Scorer
+
+FIT_IMAGES = 200
+"""The gold standard's bandwidth is chosen on so many of the training images at most."""
+
+
+class Baseline(Protocol):
+    """Scores one image of a data module."""
+
+    def __call__(self, index: int) -> Row:
+        """image_id, dataset, fixations, and the scorer's metrics."""
+        ...
+
+
+@dataclass(frozen=True)
+class DensityBaseline:
+    """A baseline that states one log density an image, as a model does.
+
+    Attributes:
+        data, scorer: what is scored and how.
+        log_density: index → (T, h, w) at the image's own size.
+    """
+
+    data: SaliencyDataModule
+    scorer: Scorer
+    log_density: Callable[[int], Tensor]
+
+    def __call__(self, index: int) -> Row:
+        dataset, at = self.data.dataset.source(index)
+        predicted = self.log_density(index)
+        sigma = dataset.blur_sigma if self.data.blur_sigma is None else self.data.blur_sigma
+        name = self.data.dataset.image_ids[index]
+        described = {"image_id": name, "dataset": dataset.name}
+        fixations = self.data.window_fixations(index)
+        windows = self.data.windows.shape[0]
+        return described | self.scorer.score(
+            predicted.expand(windows, -1, -1), fixations, dataset.density(at), sigma, name
+        )
+
+
+@dataclass(frozen=True)
+class GoldStandardBaseline:
+    """Each viewer is scored under the density of all the others; a row is the mean over the viewers.
+
+    CC, KLD and SIM are left out: they compare with a map that the viewers themselves make up.
+    """
+
+    data: SaliencyDataModule
+    scorer: Scorer
+    standard: GoldStandard
+    bias: CentreBias
+
+    def __call__(self, index: int) -> Row:
+        dataset, _ = self.data.dataset.source(index)
+        name = self.data.dataset.image_ids[index]
+        fixations = self.data.window_fixations(index)
+        row: Row = {"image_id": name, "dataset": dataset.name, "fixations": 0 if fixations is None else len(fixations)}
+        if fixations is None or len(fixations.viewers()) < 2:
+            return row
+        scored = []
+        for viewer in fixations.viewers():
+            predicted = self.standard.log_density(fixations, self.bias, leave_out=viewer)
+            mine = fixations.of_viewer(viewer)
+            scored.append((len(mine), self.scorer.score(predicted, mine, None, math.nan, name)))
+        for metric in scored[0][1]:
+            if metric not in DESCRIBING:
+                known = [(n, r[metric]) for n, r in scored if not math.isnan(r.get(metric, math.nan))]
+                total = sum(n for n, _ in known)
+                row[metric] = math.fsum(n * v for n, v in known) / total if total else math.nan
+        return row
+
+
+def spectral_residual(image: np.ndarray, width: int = 64) -> np.ndarray:
+    """Saliency of Hou & Zhang (CVPR 2007): what is unusual in the amplitude spectrum.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        width: of the image that is analysed, in pixels.
+
+    Returns:
+        float64 (H, W), non-negative.
+    """
+    height = max(8, round(image.shape[0] * width / image.shape[1]))
+    grey = cv2.cvtColor(resize_image(image, (height, width)), cv2.COLOR_RGB2GRAY).astype(np.float64)
+    spectrum = np.fft.fft2(grey)
+    log_amplitude = np.log(np.abs(spectrum) + 1e-9)
+    residual = log_amplitude - cv2.blur(log_amplitude, (3, 3))
+    saliency = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
+    saliency = cv2.GaussianBlur(saliency, (0, 0), 2.5)
+    return np.maximum(cv2.resize(saliency, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_CUBIC), 0)
+
+
+def make_baseline(name: str, data: SaliencyDataModule, scorer: Scorer) -> Baseline:
+    """A baseline by name, fitted on the train part of the data.
+
+    Raises:
+        ValueError: an unknown name, or one that these data cannot give.
+    """
+    if name == "uniform":
+        return DensityBaseline(data, scorer, lambda i: log_normalise(torch.zeros(1, 1, *data.dataset.size(i)))[0])
+    if name == "centre_bias":
+        return DensityBaseline(data, scorer, lambda i: scorer.baseline.log_density(data.dataset.size(i)))
+    if name == "spectral_residual":
+
+        def predict(index: int) -> Tensor:
+            saliency = torch.from_numpy(spectral_residual(data.dataset.image(index)))
+            return log_normalise((saliency + 1e-6 * saliency.max() + 1e-12).log()[None, None])[0]
+
+        return DensityBaseline(data, scorer, predict)
+    if name == "gold_standard":
+        packs = [data.dataset.clean_fixations(i) for i in data.parts["train"][:FIT_IMAGES]]
+        known = [p for p in packs if p is not None]
+        return GoldStandardBaseline(data, scorer, GoldStandard.fit(known, scorer.baseline), scorer.baseline)
+    if name == "truth":
+        truth = getattr(data.dataset, "true_log_density", None)
+        if truth is None:
+            raise ValueError("baseline truth needs generated scenes (data=synthetic): elsewhere the truth is unknown")
+        return DensityBaseline(data, scorer, lambda i: truth(i, data.windows))
+    raise ValueError(f"baseline {name!r} is none of {', '.join(BASELINES)}")
+
+
+BASELINES = ("uniform", "centre_bias", "spectral_residual", "gold_standard", "truth")
+
+
+def applicable(data: SaliencyDataModule) -> list[str]:
+    """The baselines that can be had for these data."""
+    names = ["uniform", "centre_bias", "spectral_residual"]
+    packs = (data.dataset.clean_fixations(i) for i in data.parts["train"][:FIT_IMAGES])
+    if any(p is not None and len(p.viewers()) > 1 for p in packs):
+        names.append("gold_standard")
+    if hasattr(data.dataset, "true_log_density"):
+        names.append("truth")
+    return names

@@ -1,0 +1,171 @@
+"""Scores of predictions, image by image, at the images' own size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from saliency_pred.batch import Batch
+from saliency_pred.density import CentreBias, fixation_density
+from saliency_pred.fixations import Fixations
+from saliency_pred.metrics import functional as F
+
+Row = dict[str, Any]
+"""image_id, dataset, fixations (their number), and a value per metric (NaN where it is undefined)."""
+
+METRICS = ("ig", "log_likelihood", "auc", "nss", "cc", "kld", "sim")
+"""What is scored where nothing else is asked for."""
+
+HIGHER_IS_BETTER = {"kld": False}
+"""Every other metric grows with agreement."""
+
+DESCRIBING = ("image_id", "dataset", "fixations")
+
+
+class Scorer:
+    """Scores log densities against fixations, and against maps made from them.
+
+    Args:
+        baseline: what information gain is measured against, and where it comes from is said by ``named``.
+        blur_sigma: pixels of the original image of the Gaussian that makes the target maps of CC, KLD and
+            SIM from fixations; None: shipped maps where there are any, else the batch's.
+        named: the baseline's name, recorded with the scores.
+    """
+
+    headline = ("ig", "nss", "auc")
+    """Shown in the progress bar."""
+
+    def __init__(self, baseline: CentreBias, named: str = "centre bias of the training images") -> None:
+        self.baseline = baseline
+        self.named = named
+
+    def options(self) -> dict[str, Any]:
+        """What made the numbers: goes into scores.json."""
+        return {
+            "metrics": list(METRICS),
+            "ig_baseline": self.named,
+            "ig_unit": "bit/fixation",
+            "log_likelihood": "bit/fixation over the uniform density",
+            "kld_eps": F.MIT_EPS,
+            "nss_ddof": 0,
+            "auc_negatives": "all pixels",
+            "size": "original image",
+            "mean": "over images; images without fixations are unscorable and left out of the fixation metrics",
+        }
+
+    def rows(self, log_densities: Sequence[Tensor], batch: Batch) -> list[Row]:
+        """One row an image.
+
+        Args:
+            log_densities: B of (T, h, w) at the original size.
+            batch: with ``original_fixations``, or ``original_density`` where only maps are shipped.
+        """
+        rows = []
+        for i, log_density in enumerate(log_densities):
+            fixations = None if batch.original_fixations is None else batch.original_fixations.of_sample(i)
+            density = None if batch.original_density is None else batch.original_density[i]
+            zoom = float(batch.original_size[i, 1]) / float(batch.valid[i].any(0).sum())
+            sigma = float(batch.blur_sigma[i]) * zoom
+            row = {"image_id": batch.image_id[i], "dataset": batch.dataset[i]}
+            row |= self.score(log_density, fixations, density, sigma, batch.image_id[i])
+            rows.append(row)
+        return rows
+
+    def score(
+        self,
+        log_density: Tensor,
+        fixations: Fixations | None,
+        density: Tensor | None,
+        sigma: float,
+        image_id: str,
+    ) -> Row:
+        """The metrics of one image: (T, h, w) against its fixations and, if given, its shipped maps (T, h, w).
+
+        With several time windows each metric is the mean over them, and ``metric@1`` ... are added.
+        """
+        if not bool(torch.isfinite(log_density).all()):
+            bad = int((~torch.isfinite(log_density)).sum())
+            raise ValueError(f"the prediction for {image_id} has {bad} pixels that are NaN or infinite")
+        log_density = log_density.double()
+        values: dict[str, Tensor] = {}
+        if density is None and fixations is not None and math.isfinite(sigma):
+            density = fixation_density(fixations, sigma, dtype=torch.float64)[0]
+        if fixations is not None:
+            baseline = self.baseline.log_density((log_density.shape[-2], log_density.shape[-1]))
+            baseline = baseline.to(log_density.device).expand_as(log_density)
+            probability = log_density.exp()
+            values["ig"] = F.ig(log_density, baseline, fixations)
+            values["log_likelihood"] = F.log_likelihood(log_density, fixations)
+            values["auc"] = F.auc(probability, fixations)
+            values["nss"] = F.nss(probability, fixations)
+        if density is not None:
+            density = density.to(log_density)
+            known = density.sum((-2, -1)) > 0
+            for name in ("cc", "kld", "sim"):
+                values[name] = torch.full((len(density),), torch.nan, dtype=torch.float64, device=density.device)
+                if bool(known.any()):
+                    values[name][known] = getattr(F, name)(log_density[known].exp(), density[known])
+        row: Row = {"fixations": 0 if fixations is None else len(fixations)}
+        for name in METRICS:
+            if name in values:
+                each = values[name].tolist()
+                row[name] = _mean(each)
+                if len(each) > 1:
+                    row |= {f"{name}@{t + 1}": v for t, v in enumerate(each)}
+        return row
+
+
+class ScoreTable:
+    """Rows of many images, gathered over processes; means do not depend on how many there are."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.rows = list(rows)
+
+    def extend(self, rows: Iterable[Row]) -> None:
+        """Add rows."""
+        self.rows.extend(rows)
+
+    def gathered(self) -> ScoreTable:
+        """The rows of all processes, ordered by data set and image."""
+        rows = self.rows
+        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+            parts: list[Any] = [None] * dist.get_world_size()
+            dist.all_gather_object(parts, rows)
+            rows = [row for part in parts for row in part]
+        return ScoreTable(sorted(rows, key=lambda r: (r["dataset"], r["image_id"])))
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics of any row, in the order of scoring."""
+        names: dict[str, None] = {}
+        for row in self.rows:
+            names |= dict.fromkeys(k for k in row if k not in DESCRIBING)
+        return list(names)
+
+    def column(self, metric: str) -> list[float]:
+        """One metric's value for every row; NaN where it is undefined."""
+        return [float(row.get(metric, math.nan)) for row in self.rows]
+
+    def means(self) -> dict[str, float]:
+        """Mean of every metric over the images on which it is defined, in float64."""
+        return {metric: _mean(self.column(metric)) for metric in self.metrics}
+
+    def unscorable(self) -> dict[str, list[str]]:
+        """For every metric with undefined values: the images concerned."""
+        found = {}
+        for metric in self.metrics:
+            named = [r["image_id"] for r, v in zip(self.rows, self.column(metric), strict=True) if math.isnan(v)]
+            if named:
+                found[metric] = named
+        return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of those that are numbers (counted by ``unscorable``); NaN if none is."""
+    known = [v for v in values if not math.isnan(v)]
+    return math.fsum(known) / len(known) if known else math.nan

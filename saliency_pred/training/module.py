@@ -1,0 +1,101 @@
+"""The LightningModule: a model, a loss and a scorer; no network and no metric is defined here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from saliency_pred.batch import Batch
+
+from saliency_pred.evaluation.scoring import Scorer, ScoreTable
+from saliency_pred.losses import WeightedLoss
+from saliency_pred.model import SaliencyModel
+from saliency_pred.training.optimizer import OptimizerFactory, Schedule
+from saliency_pred.weights.checkpoint import CONFIG_KEY
+
+
+
+class SaliencyTraining(pl.LightningModule):
+    """Trains a model and scores it on held-out images after every epoch.
+
+    Args:
+        model, loss, optimizer, scheduler: what to train and how.
+        scorer: of the held-out images; its baseline travels in the checkpoint.
+        config: the resolved configuration, as YAML; stored in every checkpoint.
+        seed: random numbers are seeded anew at every epoch, so that a resumed run repeats an
+            uninterrupted one exactly.
+    """
+
+    centre_bias: Tensor
+
+    def __init__(
+        self,
+        model: SaliencyModel,
+        loss: WeightedLoss,
+        optimizer: OptimizerFactory,
+        scheduler: Schedule,
+        scorer: Scorer,
+        config: str = "",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.scorer = scorer
+        self.config = config
+        self.seed = seed
+        self.table = ScoreTable()
+        self.register_buffer("centre_bias", scorer.baseline.density.float())
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (B, T, H, W)."""
+        return self.model(batch.image, batch.valid, batch.domain)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what dropout and the like draw from, by epoch and process."""
+        words = [self.seed, self.current_epoch, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        values = self.loss(self(batch), batch)
+        logged = {f"train/{name}": value.detach() for name, value in values.items()}
+        self.log_dict(logged, batch_size=len(batch), on_step=False, on_epoch=True, sync_dist=True)
+        self.log("loss", values["loss"].detach(), prog_bar=True, logger=False, batch_size=len(batch))
+        return values["loss"]
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a new table."""
+        self.table = ScoreTable()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score every image at its original size."""
+        predicted = self.model.log_density(batch.image, batch.valid, batch.domain, batch.original_size)
+        self.table.extend(self.scorer.rows(predicted, batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Bring the rows of all processes together and log their means."""
+        self.table = self.table.gathered()
+        means = {f"val/{name}": value for name, value in self.table.means().items()}
+        self.log_dict(means, rank_zero_only=False)
+        for name in self.scorer.headline:
+            self.log(name, means.get(f"val/{name}", float("nan")), prog_bar=True, logger=False)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimiser and its schedule over all steps of the run."""
+        optimizer = self.optimizer(self.model)
+        total = int(self.trainer.estimated_stepping_batches)
+        per_epoch = max(1, total // max(1, self.trainer.max_epochs or 1))
+        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer, total, per_epoch)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store the configuration, so that the checkpoint alone rebuilds the model."""
+        checkpoint[CONFIG_KEY] = self.config
+
+

@@ -1,0 +1,121 @@
+"""One training run, from a composed configuration to a checkpoint and its scores."""
+
+from __future__ import annotations
+
+import logging
+import os
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.evaluation.scoring import Scorer
+from saliency_pred.instantiate import instantiate
+from saliency_pred.model import SaliencyModel
+from saliency_pred.training.callbacks import History, Pictures
+from saliency_pred.training.module import SaliencyTraining
+from saliency_pred.weights.checkpoint import build_model
+
+log = logging.getLogger(__name__)
+
+STATISTICS_BATCHES = 8
+"""So many training batches are shown to decoders that standardise their features."""
+
+
+def train(cfg: DictConfig, out: Path) -> Path:
+    """Train, and return the path of the best checkpoint.
+
+    Args:
+        cfg: of ``configs/train.yaml``, resolved.
+        out: everything is written below it.
+
+    Raises:
+        ValueError, OSError: the configuration or the data are not usable; the message says why.
+    """
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    out.mkdir(parents=True, exist_ok=True)
+    text = OmegaConf.to_yaml(cfg, resolve=True)
+    (out / "config.yaml").write_text(text)
+
+    data = build_data(cfg)
+    model = build_model(cfg)
+    bias = data.centre_bias()
+    if model.prior is not None:
+        model.prior.fit(bias)
+    fit_statistics(model, data)
+    write_split(data, out / "split.csv")
+
+    module = SaliencyTraining(
+        model,
+        instantiate(cfg.loss),
+        instantiate(cfg.optimizer),
+        instantiate(cfg.scheduler),
+        Scorer(bias),
+        text,
+        cfg.seed,
+    )
+    callbacks = [instantiate(c) for c in cfg.callbacks.values() if c is not None]
+    callbacks += [History(out / "history.csv"), Pictures(out / "pictures")]
+    logger = instantiate(cfg.logger) if cfg.logger.get("_target_") else False
+    try:
+        trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=logger, default_root_dir=str(out))
+        trainer.fit(module, data, ckpt_path=checkpoint_to_resume(cfg.resume, out), weights_only=True)
+    except MisconfigurationException as error:
+        raise ValueError(f"the trainer refuses its configuration: {error}") from error
+    best = trainer.checkpoint_callback.best_model_path if trainer.checkpoint_callback else ""
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return Path(best or out / "checkpoints" / "last.ckpt")
+
+
+def build_data(cfg: DictConfig) -> SaliencyDataModule:
+    """The data module that ``data``, ``loader`` and ``augment`` describe."""
+    dataset = instantiate(cfg.data)
+    augment = [instantiate(t) for t in cfg.augment.transforms] if "augment" in cfg else []
+    return instantiate(cfg.loader, dataset=dataset, augment=augment)
+
+
+def fit_statistics(model: SaliencyModel, data: SaliencyDataModule) -> None:
+    """Show the features of some training images to a decoder that wants to know their statistics."""
+    fit = getattr(model.decoder, "fit_statistics", None)
+    if fit is None:
+        return
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device).eval()
+    loader = data.train_dataloader()
+    fit(model.features(batch.image.to(device)) for batch in islice(loader, STATISTICS_BATCHES))
+    model.to("cpu").train()
+
+
+def write_split(data: SaliencyDataModule, path: Path) -> None:
+    """Which image belonged to which part: part,image_id."""
+    lines = [f"{part},{data.dataset.image_ids[i]}" for part, indices in data.parts.items() for i in indices]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_text("\n".join(["part,image_id", *lines]) + "\n")
+    temporary.replace(path)
+
+
+def checkpoint_to_resume(resume: Any, out: Path) -> str | None:
+    """The checkpoint to continue from: the last one below ``out`` for ``auto``, or a named one.
+
+    Raises:
+        FileNotFoundError: the named one does not exist.
+    """
+    last = out / "checkpoints" / "last.ckpt"
+    if resume is None:
+        if last.exists():
+            raise ValueError(
+                f"{out} holds a run already; continue it with resume=auto, or choose another out=DIR"
+            )
+        return None
+    if resume == "auto":
+        return str(last) if last.exists() else None
+    if not Path(str(resume)).is_file():
+        raise FileNotFoundError(f"resume={resume}: no such checkpoint; resume=auto takes the last one in out")
+    return str(resume)

@@ -1,0 +1,129 @@
+"""Checkpoints: a model from a file alone, and back.
+
+A ``.ckpt`` of a training run and a ``.safetensors`` file both carry the configuration as a YAML string, so
+the file is all that prediction and scoring need. Nothing is unpickled that could run code.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from saliency_pred.density import CentreBias
+from saliency_pred.instantiate import instantiate
+from saliency_pred.model import SaliencyModel
+
+CONFIG_KEY = "saliency_pred_config"
+"""Under this key a file holds the resolved configuration."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with what is known of its training.
+
+    Attributes:
+        model: in evaluation mode.
+        config: resolved; its ``encoder``, ``decoder`` and ``prior`` describe the model, ``loader`` the
+            input size.
+        centre_bias: of the training images; None if the file has none.
+        path: the file.
+    """
+
+    model: SaliencyModel
+    config: DictConfig
+    centre_bias: CentreBias | None
+    path: Path
+
+
+def build_model(config: DictConfig) -> SaliencyModel:
+    """The model that ``encoder``, ``decoder`` and ``prior`` describe."""
+    encoder = instantiate(config.encoder)
+    decoder = instantiate(config.decoder, channels=encoder.channels, strides=encoder.strides)
+    prior = config.get("prior")
+    if prior is None or prior.get("_target_") is None:
+        return SaliencyModel(encoder, decoder)
+    return SaliencyModel(encoder, decoder, instantiate(prior, num_windows=decoder.num_windows))
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Rebuild a model from a ``.ckpt`` or ``.safetensors`` file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint of this package, is damaged, or does not fit its own configuration.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}; `saliency train` prints where it writes them")
+    state, text = _read(path)
+    if text is None:
+        raise ValueError(
+            f"{path} carries no configuration of this package; "
+            "official checkpoints of published networks are converted with `saliency import NAME FILE`"
+        )
+    config = OmegaConf.create(text)
+    if not isinstance(config, DictConfig):
+        raise ValueError(f"the configuration in {path} is not a mapping")
+    model = build_model(_without_pretrained(config))
+    weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"the weights in {path} do not fit the network that its configuration describes: {error}") from error
+    bias = state.get("centre_bias")
+    return Checkpoint(model.eval(), config, None if bias is None else CentreBias(bias.double()), path)
+
+
+def save_checkpoint(
+    path: str | Path, model: SaliencyModel, config: DictConfig, centre_bias: CentreBias | None = None
+) -> None:
+    """Write a ``.safetensors`` file that :func:`load_checkpoint` reads."""
+    state = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
+    if centre_bias is not None:
+        state["centre_bias"] = centre_bias.density.float()
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.part")
+    save_file(state, temporary, {CONFIG_KEY: OmegaConf.to_yaml(config)})
+    temporary.replace(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """state_dict and configuration text of a file."""
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, "pt") as file:
+                names = file.keys()
+                return {k: file.get_tensor(k) for k in names}, (file.metadata() or {}).get(CONFIG_KEY)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path} is damaged, no checkpoint, or holds more than tensors: {reason}") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        return {}, None
+    return content["state_dict"], content.get(CONFIG_KEY)
+
+
+def _without_pretrained(config: DictConfig) -> DictConfig:
+    """The same network without loading pretrained weights, which the checkpoint's replace anyway."""
+    config = config.copy()
+
+    def visit(node: DictConfig) -> None:
+        for key in list(node):
+            if key == "weights" and isinstance(node.get(key), str):
+                node[key] = "none"
+            elif isinstance(node.get(key), DictConfig):
+                visit(node[key])
+
+    visit(config.encoder)
+    return config
