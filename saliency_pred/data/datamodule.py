@@ -92,6 +92,10 @@ class SaliencyDataModule(pl.LightningDataModule):
         sampler = EvaluationSampler(self.parts[part], *self._process())
         return self._loader(PreparedImages(self, None, True), sampler, self.eval_batch_size)
 
+    def single(self, index: int) -> Batch:
+        """One image as a batch of its own, as it is scored."""
+        return collate([PreparedImages(self, None, True)[0, index]])
+
     def _loader(self, source: PreparedImages, sampler: Any, batch_size: int) -> DataLoader:
         return DataLoader(
             source,

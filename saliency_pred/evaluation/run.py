@@ -11,9 +11,11 @@ import torch
 from tqdm import tqdm
 
 from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.density import CentreBias
 from saliency_pred.evaluation.baselines import applicable, make_baseline
 from saliency_pred.evaluation.scoring import Scorer, ScoreTable
 from saliency_pred.model import SaliencyModel
+from saliency_pred.weights.checkpoint import Checkpoint
 
 
 @dataclass
@@ -34,6 +36,29 @@ class Evaluation:
     part: str
     scorer: Scorer
     about: dict[str, Any] = field(default_factory=dict)
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    data: SaliencyDataModule,
+    part: str,
+    about: dict[str, Any],
+    baseline: CentreBias | None = None,
+) -> Evaluation:
+    """Score a checkpoint and the baselines.
+
+    Args:
+        checkpoint: the model.
+        data, part: which images.
+        about: further facts for scores.json.
+        baseline: what information gain is measured against; None: the centre bias of the data's train part.
+    """
+    scorer = Scorer(data.centre_bias() if baseline is None else baseline)
+    model = checkpoint.model.to(best_device())
+    table = score_model(model, data, part, scorer)
+    baselines = score_baselines(data, part, scorer)
+    facts = {"checkpoint": str(checkpoint.path), "checkpoint_sha256": sha256(checkpoint.path)}
+    return Evaluation(table, baselines, data, part, scorer, about | facts)
 
 
 def score_model(model: SaliencyModel, data: SaliencyDataModule, part: str, scorer: Scorer) -> ScoreTable:

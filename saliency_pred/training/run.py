@@ -14,12 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.evaluation.report import write_report
+from saliency_pred.evaluation.results import text_table, write_results
+from saliency_pred.evaluation.run import evaluate
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.instantiate import instantiate
 from saliency_pred.model import SaliencyModel
-from saliency_pred.training.callbacks import History, Pictures
+from saliency_pred.training.callbacks import History, Pictures, read_history
 from saliency_pred.training.module import SaliencyTraining
-from saliency_pred.weights.checkpoint import build_model
+from saliency_pred.weights.checkpoint import build_model, load_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +75,36 @@ def train(cfg: DictConfig, out: Path) -> Path:
     if trainer.interrupted:
         raise KeyboardInterrupt
     return Path(best or out / "checkpoints" / "last.ckpt")
+
+
+def train_and_report(cfg: DictConfig, out: Path) -> float | None:
+    """Train, score the best checkpoint on the held-out part, write the report, print where everything is.
+
+    Returns:
+        the monitored score of the best checkpoint; None if nothing was scored.
+    """
+    best = train(cfg, out)
+    if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("RANK", "0") != "0":
+        return None
+    if not cfg.report:
+        print(f"\ncheckpoint  {best}\nhistory     {out / 'history.csv'}")
+        return None
+    loaded = load_checkpoint(best)
+    data = build_data(cfg)
+    evaluation = evaluate(loaded, data, "val", {"name": cfg.name, "seed": cfg.seed}, loaded.centre_bias)
+    facts = write_results(evaluation, out)
+    write_report(evaluation, loaded.model, out / "report.html", read_history(out / "history.csv"))
+    print(f"\n{text_table(evaluation)}\n")
+    for name, file in (
+        ("report", "report.html"),
+        ("scores", "scores.json"),
+        ("per image", "per_image.csv"),
+        ("history", "history.csv"),
+    ):
+        print(f"{name:<11} {out / file}")
+    print(f"{'checkpoint':<11} {best}")
+    monitored = str(cfg.callbacks.checkpoint.monitor).removeprefix("val/")
+    return facts["scores"].get(monitored, {}).get("mean")
 
 
 def build_data(cfg: DictConfig) -> SaliencyDataModule:
