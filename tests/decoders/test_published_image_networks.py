@@ -12,6 +12,7 @@ import pytest
 import torch
 from reference.golden import manifest, outputs, parameters, published, stand_in, windowed
 from reference.standin import input_for, tensor_for
+from saliency_pred.model import SaliencyModel
 
 
 def assert_equal(actual: torch.Tensor, expected: torch.Tensor, atol: float) -> None:
@@ -122,3 +123,62 @@ def test_msi_net_equals_tensorflow() -> None:
     assert_equal(windowed(linear, 64, 64), expected["linear_win"], tolerance)
     assert_equal(saliency[..., ::4, ::4], expected["map_s4"], 1e-5)
     assert_equal(saliency[..., -32:, -32:], expected["map_corner"], 1e-5)
+
+
+UNISAL_CASES = {  # copy of the domain parameters, frames, size
+    "dhf1k": (0, 6, (224, 384)),
+    "hollywood": (1, 6, (224, 416)),
+    "ucfsports": (2, 6, (256, 384)),
+    "salicon": (3, 1, (288, 384)),
+    "dhf1k_still": (0, 1, (224, 384)),
+}
+
+
+@pytest.fixture(scope="module")
+def unisal() -> SaliencyModel:
+    return published("unisal", stand_in(manifest("unisal")["entries"]))
+
+
+@pytest.mark.parametrize("case", UNISAL_CASES)
+@torch.no_grad()
+def test_unisal_equals_the_official_network(case: str, unisal: SaliencyModel) -> None:
+    """Log densities near -11.4 spread by .02; one float32 step there is 1e-6, the limit the official 1e-5."""
+    assert parameters(unisal) == manifest("unisal")["parameters"] == 3_714_872
+    copy, frames, size = UNISAL_CASES[case]
+    image = input_for((1, frames, 3, *size))
+    image = image.transpose(1, 2) if frames > 1 else image[:, 0]
+    features = unisal.encoder(image)
+    logits, state = unisal.decoder.run(features, torch.tensor([copy]))
+    density = logits.flatten(2).log_softmax(-1).unflatten(-1, size)
+    expected = outputs("unisal")
+    key, step = next(
+        (k, s) for k, s in ((f"{case}_s8", 8), (case, 8), (case, 4)) if matches(expected, k, s, size)
+    )
+    assert_equal(density[..., ::step, ::step], expected[key][:, :, 0], 1e-5)
+    if f"{case}_top_left" in expected:
+        assert_equal(density[..., :48, :64], expected[f"{case}_top_left"][:, :, 0], 1e-5)
+        assert_equal(density[..., -48:, -64:], expected[f"{case}_bottom_right"][:, :, 0], 1e-5)
+    if case == "dhf1k":
+        assert state is not None
+        assert_equal(state[:, ::8], expected["dhf1k_hidden"], 1e-5)
+        assert_equal(density[:, -1:, :48, :64], expected["dhf1k_last_top_left"][:, :, 0], 1e-5)
+        assert_equal(density[:, -1:, -48:, -64:], expected["dhf1k_last_bottom_right"][:, :, 0], 1e-5)
+        larger = torch.nn.functional.interpolate(logits[:, -1:], (360, 640), mode="bilinear")
+        larger = larger.flatten(2).log_softmax(-1).unflatten(-1, (360, 640))
+        assert_equal(larger[..., ::8, ::8], expected["dhf1k_target"][:, :, 0], 1e-5)
+        first, carried = unisal.decoder.run([f[:, :, :3] for f in features], torch.tensor([copy]))
+        second, _ = unisal.decoder.run([f[:, :, 3:] for f in features], torch.tensor([copy]), carried)
+        assert_equal(torch.cat([first, second], dim=1), logits, 1e-4)
+
+
+def matches(expected: dict[str, torch.Tensor], key: str, step: int, size: tuple[int, int]) -> bool:
+    return key in expected and expected[key].shape[-2:] == (-(-size[0] // step), -(-size[1] // step))
+
+
+@torch.no_grad()
+def test_unisal_keeps_the_domains_of_a_mixed_batch_apart(unisal: SaliencyModel) -> None:
+    features = unisal.encoder(input_for((4, 3, 96, 128)))
+    mixed, _ = unisal.decoder.run(features, torch.tensor([2, 0, 3, 2]))
+    for index, copy in enumerate((2, 0, 3, 2)):
+        alone, _ = unisal.decoder.run([f[index : index + 1] for f in features], torch.tensor([copy]))
+        assert_equal(mixed[index : index + 1], alone, 1e-4)
