@@ -26,7 +26,8 @@ def build(name: str, weights: Literal["hub", "none"] | str) -> nn.Module:
 
     Args:
         name: e.g. ``"vgg16"``.
-        weights: ``hub`` (torchvision's ``IMAGENET1K_V1``, downloaded once), ``none`` (random), or the path of a ``state_dict`` file in torchvision's names.
+        weights: ``hub`` (torchvision's ``IMAGENET1K_V1``, downloaded once), ``none`` (random), or the path
+            of a ``state_dict`` file in torchvision's names.
 
     Raises:
         ValueError: no such network, or the file's weights are of another one.

@@ -12,6 +12,7 @@ import pytest
 import torch
 from reference.golden import manifest, outputs, parameters, published, stand_in, windowed
 from reference.standin import input_for, tensor_for
+
 from saliency_pred.model import SaliencyModel
 
 

@@ -23,8 +23,8 @@ from saliency_pred.model import SaliencyModel
 
 NETWORKS = Path(__file__).parent / "networks"
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-RECOMPUTED = ("num_batches_tracked", "relative_position_index")
-"""Buffers that every implementation makes itself: counters, and Swin's table of window positions."""
+RECOMPUTED = ("num_batches_tracked", "relative_position_index", "decoder.centre_bias")
+"""Buffers that official weights lack: counters, Swin's table of window positions, a fitted centre bias."""
 
 
 def manifest(name: str) -> dict[str, Any]:
@@ -47,7 +47,8 @@ def config(group: str, name: str) -> Any:
     """A component's config, without pretrained weights."""
     loaded = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
     if group == "encoder":
-        for part in (loaded, *loaded.get("encoders", {}).values()):
+        parts = [loaded, *loaded.get("encoders", {}).values()]
+        for part in parts + [part.encoder for part in parts if "encoder" in part]:
             if "weights" in part:
                 part.weights = "none"
     return loaded
