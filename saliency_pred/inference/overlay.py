@@ -26,7 +26,8 @@ def overlay(image: np.ndarray, saliency: np.ndarray, strength: float = 0.75) -> 
         strength: opacity where the map is 1.
     """
     level = np.clip(saliency, 0, 1).astype(np.float32)
-    colour = cv2.applyColorMap((level * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    warm = (115 + 140 * level).round().astype(np.uint8)  # the upper half of the scale: red to yellow, never dark
+    colour = cv2.applyColorMap(warm, cv2.COLORMAP_INFERNO)[..., ::-1]
     opacity = (strength * np.sqrt(level))[..., None]
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     base = 0.6 * image + 0.4 * grey
