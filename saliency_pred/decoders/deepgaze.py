@@ -1,7 +1,7 @@
 """DeepGaze I, IIE and III: read-outs of frozen features, trained for the likelihood of fixations.
 
-Sources: Kümmerer, Theis, Bethge: Deep Gaze I, ICLR workshop 2015; Linardos, Kümmerer, Press, Bethge: DeepGaze IIE,
-ICCV 2021; Kümmerer, Bethge, Wallis: DeepGaze III, Journal of Vision 22 (2022);
+Sources: Kümmerer, Theis, Bethge: Deep Gaze I, ICLR workshop 2015; Linardos, Kümmerer, Press, Bethge:
+DeepGaze IIE, ICCV 2021; Kümmerer, Bethge, Wallis: DeepGaze III, Journal of Vision 22 (2022);
 github.com/matthias-k/DeepGaze, ``deepgaze_pytorch/{deepgaze1,deepgaze2e,deepgaze3,modules,layers}.py``.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -245,7 +246,8 @@ class DeepGaze(CentreBiasReadout):
         self.backbones = [len(channels)] if backbones is None else list(backbones)
         if sum(self.backbones) != len(channels):
             raise ValueError(
-                f"backbones={self.backbones} are {sum(self.backbones)} features, the encoder has {len(channels)}"
+                f"backbones={self.backbones} are {sum(self.backbones)} features, "
+                f"the encoder has {len(channels)}"
             )
         self.history = history
         self.readout_stride = readout_stride
@@ -271,8 +273,8 @@ class DeepGaze(CentreBiasReadout):
             features: of the encoder.
             size: (height, width) of the image.
             prior: log centre bias (B or 1, 1, H, W).
-            history: x and y of the last fixations (B, n), latest first, in pixels of the image (pixel i covers
-                [i, i + 1)); NaN where there are fewer.
+            history: x and y of the last fixations (B, n), latest first, in pixels of the image (pixel i
+                covers [i, i + 1)); NaN where there are fewer.
 
         Returns:
             (B, 1, H, W).
@@ -291,7 +293,9 @@ class DeepGaze(CentreBiasReadout):
         first = 0
         for count, model in zip(self.backbones, self.models, strict=True):
             x = on_grid(features[first : first + count], size, self.readout_stride)
-            mixtures.append(log_mean_exp([component(x, prior, history) for component in model]))
+            mixtures.append(
+                log_mean_exp([component(x, prior, history) for component in cast(nn.ModuleList, model)])
+            )
             first += count
         return log_mean_exp(mixtures)
 

@@ -46,7 +46,7 @@ class FeatureTransformer(nn.Module):
 
     def forward(self, feature: Tensor) -> Tensor:
         """(B, channels, h, w) -> (B, width, h, w)."""
-        position = self.position
+        position: Tensor = self.position
         if position.shape[-2:] != feature.shape[-2:]:
             position = F.interpolate(position, size=feature.shape[-2:], mode="bicubic", align_corners=False)
         x = self.embedding(feature) + position

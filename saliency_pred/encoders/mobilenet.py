@@ -6,7 +6,7 @@ Source: Droste, Jiao, Noble: Unified image and video saliency modeling, ECCV 202
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor, nn
 
@@ -36,7 +36,7 @@ class MobileNetV2Encoder(nn.Module):
         self.mean = IMAGENET_MEAN
         self.std = IMAGENET_STD
         self.train_norms = train_norms
-        self.blocks = build("mobilenet_v2", weights).features
+        self.blocks = cast(nn.Sequential, build("mobilenet_v2", weights).features)
         for number in self.SUBSAMPLED:
             for module in self.blocks[number].modules():
                 if isinstance(module, nn.Conv2d):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +18,8 @@ class MultiScaleEncoder(nn.Module):
 
     Args:
         encoder: the encoder.
-        factors: sizes relative to the image. DeepGaze MSDB's 5, 10, 17.5, 24 and 30 pixels per degree are, for
-            images of 35 pixels per degree, factors of 1/7, 2/7, 1/2, 24/35 and 6/7.
+        factors: sizes relative to the image. DeepGaze MSDB's 5, 10, 17.5, 24 and 30 pixels per degree are,
+            for images of 35 pixels per degree, factors of 1/7, 2/7, 1/2, 24/35 and 6/7.
         longest_sides: sizes at which the longest side has so many pixels, after those of ``factors``.
         mode: how the image is resized; ``"nearest"`` is DeepGaze I to III's.
         frozen: train no parameter, keep evaluation mode, and record nothing for a gradient.
@@ -50,8 +50,10 @@ class MultiScaleEncoder(nn.Module):
         self.mode = mode
         self.frozen = frozen
         self.mean, self.std = encoder.mean, encoder.std
-        self.channels = [c for _ in nominal for c in encoder.channels]
-        self.strides = [max(1, round(s / factor)) for factor in nominal for s in encoder.strides]
+        self.channels = [c for _ in nominal for c in cast(list[int], encoder.channels)]
+        self.strides = [
+            max(1, round(s / factor)) for factor in nominal for s in cast(list[int], encoder.strides)
+        ]
         if frozen:
             self.requires_grad_(False)
             self.eval()

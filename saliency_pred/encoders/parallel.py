@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,8 @@ class ParallelEncoder(nn.Module):
         if len(encoders) < 2:
             raise ValueError(f"a ParallelEncoder needs at least two encoders, got {len(encoders)}")
         self.encoders = nn.ModuleDict(encoders)
-        self.channels = [c for e in self.encoders.values() for c in e.channels]
-        self.strides = [s for e in self.encoders.values() for s in e.strides]
+        self.channels = [c for e in self.encoders.values() for c in cast(list[int], e.channels)]
+        self.strides = [s for e in self.encoders.values() for s in cast(list[int], e.strides)]
         self.mean = (0.0, 0.0, 0.0)  # each encoder normalises by itself
         self.std = (1.0, 1.0, 1.0)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -96,7 +96,7 @@ class TorchvisionEncoder(nn.Module):
             )
         for module in network.modules():
             if hasattr(module, "inplace"):  # an in-place ReLU would change the tapped layer before it
-                module.inplace = False
+                cast(Any, module).inplace = False
         self.frozen = frozen
         self.channels_last = channels_last
         self.mean = tuple(mean)

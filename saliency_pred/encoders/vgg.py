@@ -7,7 +7,7 @@ Neural Networks 129 (2020); github.com/alexanderkroner/saliency, ``model.py``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,7 +50,9 @@ class VGGEncoder(nn.Module):
                 block.append(nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation))
                 channels = width
             self.blocks.append(block)
-        source = [m for m in build("vgg16", weights).features if isinstance(m, nn.Conv2d)]
+        source = [
+            m for m in cast(nn.Sequential, build("vgg16", weights).features) if isinstance(m, nn.Conv2d)
+        ]
         target = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
         for ours, theirs in zip(target, source, strict=True):
             ours.load_state_dict(theirs.state_dict())
@@ -60,7 +62,7 @@ class VGGEncoder(nn.Module):
         x = image
         features = []
         for number, block in enumerate(self.blocks, start=1):
-            for convolution in block:
+            for convolution in cast(nn.ModuleList, block):
                 x = F.relu(convolution(x))
             if number <= 3:
                 x = F.max_pool2d(x, 2)

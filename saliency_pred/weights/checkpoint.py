@@ -72,7 +72,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     config = OmegaConf.create(text)
     if not isinstance(config, DictConfig):
         raise ValueError(f"the configuration in {path} is not a mapping")
-    model = build_model(_without_pretrained(config))
+    model = build_model(without_pretrained(config))
     weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
     try:
         model.load_state_dict(weights)
@@ -114,7 +114,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
     return content["state_dict"], content.get(CONFIG_KEY)
 
 
-def _without_pretrained(config: DictConfig) -> DictConfig:
+def without_pretrained(config: DictConfig) -> DictConfig:
     """The same network without loading pretrained weights, which the checkpoint's replace anyway."""
     config = config.copy()
 

@@ -6,7 +6,11 @@ from torch import Tensor
 
 from saliency_pred.weights.published.rename import substitute, without
 
-CONFIG = {"encoder": "alexnet_deepgaze1", "decoder": "deepgaze1"}
+CONFIG = {
+    "encoder": "alexnet_deepgaze1",
+    "decoder": "deepgaze1",
+    "settings": ["loader.size=[768,1024]", "loader.resize=pad"],
+}
 
 
 def convert(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -13,7 +13,11 @@ from torch import Tensor
 from saliency_pred.weights.published.rename import merge_attention, substitute, without
 from saliency_pred.weights.published.transalnet_res import FUSION, TRANSFORMER, position_maps
 
-CONFIG = {"encoder": "swin_t_merged", "decoder": "mds_vitnet"}
+CONFIG = {
+    "encoder": "swin_t_merged",
+    "decoder": "mds_vitnet",
+    "settings": ["loader.size=[288,384]", "loader.resize=stretch"],
+}
 
 TAPS = {"decoder_1": (6, 4, 2), "decoder_2": (5, 3, 1)}
 """Which of Swin's children each decoder's transformers work on, deep to shallow."""

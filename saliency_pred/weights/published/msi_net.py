@@ -10,7 +10,11 @@ import re
 
 from torch import Tensor
 
-CONFIG = {"encoder": "vgg16_msi_net", "decoder": "msi_net"}
+CONFIG = {
+    "encoder": "vgg16_msi_net",
+    "decoder": "msi_net",
+    "settings": ["loader.size=[240,320]", "loader.resize=pad"],
+}
 
 LAYERS = {
     "aspp/conv1_1": "decoder.point",

@@ -9,7 +9,11 @@ from torch import Tensor
 
 from saliency_pred.weights.published.rename import substitute, without
 
-CONFIG = {"encoder": "pnasnet", "decoder": "simplenet"}
+CONFIG = {
+    "encoder": "pnasnet",
+    "decoder": "simplenet",
+    "settings": ["loader.size=[256,256]", "loader.resize=stretch"],
+}
 
 PNASNET = [
     (r"\bconv0\.", "conv_0.conv."),

@@ -10,7 +10,11 @@ from torch import Tensor
 from saliency_pred.weights.published.rename import substitute, without
 from saliency_pred.weights.published.simplenet import DECODER, PNASNET
 
-CONFIG = {"encoder": "pnasnet_pair", "decoder": "tempsal"}
+CONFIG = {
+    "encoder": "pnasnet_pair",
+    "decoder": "tempsal",
+    "settings": ["loader.size=[256,256]", "loader.resize=stretch"],
+}
 
 MIXING = [
     (r"^deconv_layer1\.0\.", "decoder.mixing.0."),

@@ -6,7 +6,11 @@ from torch import Tensor
 
 from saliency_pred.weights.published.transalnet_res import convert_decoder
 
-CONFIG = {"encoder": "densenet161_transalnet", "decoder": "transalnet"}
+CONFIG = {
+    "encoder": "densenet161_transalnet",
+    "decoder": "transalnet",
+    "settings": ["loader.size=[288,384]", "loader.resize=pad"],
+}
 
 DENSENET = [
     (rf"^encoder\.encoder\.{number}\.", f"encoder.network.features.{name}.")

@@ -6,7 +6,11 @@ from torch import Tensor
 
 from saliency_pred.weights.published.rename import merge_attention, substitute
 
-CONFIG = {"encoder": "resnet50_transalnet", "decoder": "transalnet"}
+CONFIG = {
+    "encoder": "resnet50_transalnet",
+    "decoder": "transalnet",
+    "settings": ["loader.size=[288,384]", "loader.resize=pad"],
+}
 
 RESNET = [
     (r"^encoder\.encoder\.0\.", "encoder.network.conv1."),

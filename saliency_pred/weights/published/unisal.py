@@ -7,7 +7,11 @@ from torch import Tensor
 
 from saliency_pred.weights.published.rename import substitute, without
 
-CONFIG = {"encoder": "mobilenetv2_unisal", "decoder": "unisal"}
+CONFIG = {
+    "encoder": "mobilenetv2_unisal",
+    "decoder": "unisal",
+    "settings": ["loader.size=[288,384]", "loader.resize=stretch"],
+}
 
 DOMAINS = ("DHF1K", "Hollywood", "UCFSports", "SALICON")
 
