@@ -6,6 +6,7 @@ is on disk; resizing, augmentation and batching are in ``transforms.py`` and ``d
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,7 +20,17 @@ from saliency_pred.data.errors import DatasetNotFoundError
 from saliency_pred.data.splits import split_indices
 from saliency_pred.fixations import Fixations, OutsidePolicy
 
-DOMAINS = {"natural-mouse": 0, "natural-eye": 1, "e-commerce": 2, "ui": 3, "web": 4, "video": 5, "synthetic": 6}
+log = logging.getLogger(__name__)
+
+DOMAINS = {
+    "natural-mouse": 0,
+    "natural-eye": 1,
+    "e-commerce": 2,
+    "ui": 3,
+    "web": 4,
+    "video": 5,
+    "synthetic": 6,
+}
 """Kinds of images and how looking at them was recorded: what domain-aware decoders are told per image."""
 
 
@@ -68,13 +79,21 @@ class SaliencyDataset(ABC):
     """Published splits by name, spelled as in :mod:`saliency_pred.data.splits`."""
 
     image_ids: list[str]
+    issues: dict[str, list[str]]
+    """What is wrong on disk but safe to go on with: kind of damage → the files or images concerned."""
 
     def __init__(self, root: str | Path, split: str = "0.8/0.2", outside: OutsidePolicy = "drop") -> None:
         self.root = Path(root).expanduser()
         self.split = split
         self.outside = outside
+        self.issues = {}
+        if outside not in ("drop", "clip", "error"):
+            raise ValueError(f"{self.name}: outside={outside!r} is none of 'drop', 'clip', 'error'")
         if not self.root.is_dir():
-            found = "is a file" if self.root.exists() else "does not exist"
+            if self.root.is_symlink():
+                found = "is a link that leads nowhere or round in a circle"
+            else:
+                found = "is a file" if self.root.exists() else "does not exist"
             raise DatasetNotFoundError(
                 f"{self.name}: {self.root} {found}. Set data.root to the folder that the release unpacks to; "
                 f"`saliency data info {self.name}` shows the expected tree and where to get it."
@@ -82,6 +101,23 @@ class SaliencyDataset(ABC):
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r}, {len(self)} images, split={self.split!r})"
+
+    def note(self, issue: str, where: str) -> None:
+        """Record damage that is safe to go on with."""
+        self.issues.setdefault(issue, []).append(where)
+
+    def log_issues(self) -> None:
+        """One warning per kind of damage recorded so far, with the number and the first few names."""
+        for issue, where in self.issues.items():
+            names = ", ".join(where[:3]) + (" ..." if len(where) > 3 else "")
+            log.warning("%s: %d x %s (%s)", self.name, len(where), issue, names)
+
+    def source(self, index: int) -> tuple[SaliencyDataset, int]:
+        """The data set that an image comes from, and its index there: itself, but for sets made of sets."""
+        return self, index
 
     def parts(self, seed: int = 0) -> dict[str, list[int]]:
         """The images of each part of ``self.split``: part name (train, val, test) → indices, ascending."""
@@ -112,4 +148,6 @@ class SaliencyDataset(ABC):
 
     def sample(self, index: int) -> Sample:
         """Everything about one image."""
-        return Sample(self.image(index), self.clean_fixations(index), self.density(index), self.image_ids[index])
+        return Sample(
+            self.image(index), self.clean_fixations(index), self.density(index), self.image_ids[index]
+        )
