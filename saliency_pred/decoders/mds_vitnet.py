@@ -54,7 +54,7 @@ class MDSViTNet(nn.Module):
         widths: of the transformers on the deepest, second and third deepest feature; multiples of 64.
         stage: ``"decoders"`` returns the two decoders' maps as two windows, so that a loss over all windows
             trains both (first stage); ``"merge"`` returns the merged map (second stage and inference).
-            The merge sees the decoders' maps without a gradient, as published.
+        freeze_decoders: in the merge stage, train the merge network alone, as published; False trains all.
 
     Raises:
         ValueError: fewer than four different strides, or an unknown stage.
@@ -67,6 +67,7 @@ class MDSViTNet(nn.Module):
         input_size: tuple[int, int] = (288, 384),
         widths: Sequence[int] = (768, 768, 512),
         stage: Literal["decoders", "merge"] = "merge",
+        freeze_decoders: bool = False,
     ) -> None:
         super().__init__()
         if stage not in ("decoders", "merge"):
@@ -87,6 +88,18 @@ class MDSViTNet(nn.Module):
             for taps in (self.coarse, self.fine)
         )
         self.merge = MergeCNN()
+        self.freeze_decoders = freeze_decoders
+        if freeze_decoders:
+            self.decoder_1.requires_grad_(False)
+            self.decoder_2.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> MDSViTNet:
+        """As nn.Module.train, except that frozen decoders stay in evaluation mode."""
+        super().train(mode)
+        if self.freeze_decoders:
+            self.decoder_1.eval()
+            self.decoder_2.eval()
+        return self
 
     def decoder_logits(self, features: list[Tensor]) -> Tensor:
         """Both decoders' maps before their sigmoids, (B, 2, h, w) at the finer one's resolution."""
@@ -98,9 +111,7 @@ class MDSViTNet(nn.Module):
 
     def sigmoid_logits(self, features: list[Tensor]) -> Tensor:
         """The merged map before its sigmoid, (B, 1, h, w)."""
-        with torch.no_grad():
-            maps = self.decoder_logits(features).sigmoid()
-        return self.merge(maps)
+        return self.merge(self.decoder_logits(features).sigmoid())
 
     def forward(self, features: list[Tensor], domain: Tensor | None = None) -> Tensor:
         """Features -> log of the merged map (B, 1, h, w), or of the decoders' two maps (B, 2, h, w)."""

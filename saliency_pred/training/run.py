@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.decoders.deepgaze import CentreBiasReadout
 from saliency_pred.evaluation.report import write_report
 from saliency_pred.evaluation.results import text_table, write_results
 from saliency_pred.evaluation.run import evaluate
@@ -23,6 +24,7 @@ from saliency_pred.model import SaliencyModel
 from saliency_pred.training.callbacks import History, Pictures, read_history
 from saliency_pred.training.module import SaliencyTraining
 from saliency_pred.weights.checkpoint import build_model, load_checkpoint
+from saliency_pred.weights.start import start_from
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,13 @@ def train(cfg: DictConfig, out: Path) -> Path:
 
     data = build_data(cfg)
     model = build_model(cfg)
+    if cfg.init is not None:
+        start_from(model, OmegaConf.to_container(cfg.init) if OmegaConf.is_config(cfg.init) else cfg.init)
     bias = data.centre_bias()
     if model.prior is not None:
         model.prior.fit(bias)
+    if isinstance(model.decoder, CentreBiasReadout):
+        model.decoder.fit_centre_bias(bias)
     fit_statistics(model, data)
     write_split(data, out / "split.csv")
 
