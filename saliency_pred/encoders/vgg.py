@@ -50,11 +50,16 @@ class VGGEncoder(nn.Module):
                 block.append(nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation))
                 channels = width
             self.blocks.append(block)
+        convolutions = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
+        if weights == "none":
+            for convolution in convolutions:
+                nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(cast(Tensor, convolution.bias))
+            return
         source = [
             m for m in cast(nn.Sequential, build("vgg16", weights).features) if isinstance(m, nn.Conv2d)
         ]
-        target = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
-        for ours, theirs in zip(target, source, strict=True):
+        for ours, theirs in zip(convolutions, source, strict=True):
             ours.load_state_dict(theirs.state_dict())
 
     def forward(self, image: Tensor) -> list[Tensor]:
