@@ -36,8 +36,8 @@ class JuntingNet(nn.Module):
         output_size: tuple[int, int] = (48, 48),
     ) -> None:
         super().__init__()
-        self.grid = tuple(grid)
-        self.output_size = tuple(output_size)
+        self.grid = (grid[0], grid[1])
+        self.output_size = (output_size[0], output_size[1])
         cells = output_size[0] * output_size[1]
         self.hidden = nn.Linear(channels[-1] * grid[0] * grid[1], 2 * cells)
         self.output = nn.Linear(cells, cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,22 +53,20 @@ def test_torchvision_layers_are_the_networks_own_outputs() -> None:
     """AlexNet's convolution is returned before its in-place ReLU; Swin's tokens as maps."""
     torch.manual_seed(0)
     image = torch.randn(1, 3, 96, 128)
-    for name, layers, last in (
-        ("alexnet", ["features.8", "features.10"], False),
-        ("swin_t", ["features.1"], True),
-    ):
-        encoder = TorchvisionEncoder(name, layers, weights="none", channels_last=last).eval()
-        network = (alexnet if name == "alexnet" else swin_t)(weights=None).eval()
+    networks = ((alexnet, ["features.8", "features.10"], False), (swin_t, ["features.1"], True))
+    for make, layers, channels_last in networks:
+        encoder = TorchvisionEncoder(
+            make.__name__, layers, weights="none", channels_last=channels_last
+        ).eval()
+        network = make(weights=None).eval()
         network.load_state_dict(encoder.network.state_dict(), strict=False)
-        taken = {}
+        taken: list[torch.Tensor] = []
         for layer in layers:
-            network.get_submodule(layer).register_forward_hook(
-                lambda module, inputs, output, layer=layer: taken.update({layer: output.clone()})
-            )
+            hook = partial(lambda kept, module, inputs, output: kept.append(output.clone()), taken)
+            network.get_submodule(layer).register_forward_hook(hook)
         network(image)
-        for layer, feature in zip(layers, encoder(image), strict=True):
-            expected = taken[layer].permute(0, 3, 1, 2) if last else taken[layer]
-            torch.testing.assert_close(feature, expected)
+        for expected, feature in zip(taken, encoder(image), strict=True):
+            torch.testing.assert_close(feature, expected.permute(0, 3, 1, 2) if channels_last else expected)
 
 
 def test_torchvision_encoder_says_what_is_wrong(tmp_path: Path) -> None:
