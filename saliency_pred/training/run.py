@@ -51,7 +51,7 @@ def train(cfg: DictConfig, out: Path) -> Path:
     data = build_data(cfg)
     model = build_model(cfg)
     if cfg.init is not None:
-        start_from(model, OmegaConf.to_container(cfg.init) if OmegaConf.is_config(cfg.init) else cfg.init)
+        start_from(model, cfg.init)
     bias = data.centre_bias()
     if model.prior is not None:
         model.prior.fit(bias)

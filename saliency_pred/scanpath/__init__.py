@@ -1,0 +1,1 @@
+"""Scanpath models: sequences of fixated objects, not maps."""
