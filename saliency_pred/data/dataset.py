@@ -121,7 +121,22 @@ class SaliencyDataset(ABC):
 
     def parts(self, seed: int = 0) -> dict[str, list[int]]:
         """The images of each part of ``self.split``: part name (train, val, test) → indices, ascending."""
-        return split_indices(self.image_ids, self.split_names.get(self.split, self.split), seed)
+        everything = range(len(self))
+        return split_indices(
+            self.image_ids,
+            self.split_names.get(self.split, self.split),
+            seed,
+            categories=[self.category(i) for i in everything],
+            official=[self.official_part(i) for i in everything],
+        )
+
+    def category(self, index: int) -> str | None:
+        """The kind of image that the release files this one under; None where it has no kinds."""
+        return None
+
+    def official_part(self, index: int) -> str | None:
+        """``train``, ``val`` or ``test``: where the release puts this image; None where it has no parts."""
+        return None
 
     @abstractmethod
     def image(self, index: int) -> np.ndarray:

@@ -10,6 +10,9 @@ from saliency_pred.fixations import Fixations
 
 _FLOATS = ("x", "y", "time", "duration")
 
+Row = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]
+"""x, y, time, duration and viewer of one image's n fixations, (n,) each."""
+
 
 class FixationTable:
     """Fixations of numbered images, in pixels (pixel i covers [i, i + 1)) and seconds.
@@ -19,9 +22,7 @@ class FixationTable:
             Rows with a NaN or infinite coordinate are left out and counted in ``not_finite``.
     """
 
-    def __init__(
-        self, rows: Sequence[tuple[object, object, object | None, object | None, object | None]]
-    ) -> None:
+    def __init__(self, rows: Sequence[Row]) -> None:
         parts: dict[str, list[np.ndarray]] = {name: [] for name in (*_FLOATS, "viewer")}
         counts, self.not_finite = [], np.zeros(len(rows), dtype=np.int64)
         for i, row in enumerate(rows):
@@ -70,3 +71,21 @@ class FixationTable:
         chosen._columns = {name: array[rows] for name, array in self._columns.items()}
         chosen.not_finite = self.not_finite[list(indices)]
         return chosen
+
+    def row(self, index: int) -> Row:
+        """One image's arrays, as the constructor takes them."""
+        where = slice(self._start[index], self._start[index + 1])
+        x, y, time, duration, viewer = (self._columns[name][where] for name in (*_FLOATS, "viewer"))
+        return x, y, time, duration, viewer
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything by name, for storing; :meth:`from_arrays` is the way back."""
+        return {"start": self._start, "not_finite": self.not_finite, **self._columns}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> FixationTable:
+        """The table that :meth:`arrays` came from."""
+        table = object.__new__(cls)
+        table._start, table.not_finite = arrays["start"], arrays["not_finite"]
+        table._columns = {name: arrays[name] for name in (*_FLOATS, "viewer")}
+        return table

@@ -1,7 +1,7 @@
 """Reading pictures: any format a data set or a user may have, as RGB the way it is shown.
 
-OpenCV decodes what it decodes right and fast (JPEG, PNG, WebP, BMP); Pillow does the rest: CMYK, palettes,
-transparency and everything unusual. Both apply the EXIF rotation, because people looked at the rotated picture.
+OpenCV decodes what it decodes right and fast (JPEG, PNG, BMP); Pillow does the rest: CMYK, palettes,
+transparency and everything unusual. Both apply the EXIF rotation: people looked at the rotated picture.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def read_image(path: str | Path) -> np.ndarray:
     browser page shows), CMYK is converted, and of animations the first frame is taken.
 
     Raises:
-        BrokenFileError: the file is missing, empty, truncated, not permitted or no picture; the message names it.
+        BrokenFileError: the file is missing, empty, truncated, not permitted or no picture.
     """
     data = _read_bytes(path)
     if _is_simple(data):
@@ -120,7 +120,7 @@ def _unreadable(path: str | Path, size: int | None, problem: Exception) -> Broke
 
 
 def _is_complete(data: bytes) -> bool:
-    """Whether the file ends as its format says; OpenCV fills the rest of a truncated picture with grey silently."""
+    """Whether the file ends as its format says; OpenCV silently fills a truncated picture up with grey."""
     if data[:2] == b"\xff\xd8":
         return data[-2:] == b"\xff\xd9"
     if data[:8] == b"\x89PNG\r\n\x1a\n":

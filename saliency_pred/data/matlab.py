@@ -47,9 +47,7 @@ def read_mat(path: str | Path, variable: str | None = None) -> Any:
         raise BrokenFileError(f"{path} does not exist (or is a link to a file that does not)") from problem
     except OSError as problem:
         raise BrokenFileError(f"{path} cannot be read: {problem}; copy or download it again") from problem
-    except (
-        Exception
-    ) as problem:  # scipy raises ValueError, TypeError, zlib.error, MatReadError ... by kind of damage
+    except Exception as problem:  # ValueError, TypeError, zlib.error ... by kind of damage
         raise BrokenFileError(
             f"{path} is truncated or no MATLAB file ({type(problem).__name__}: {problem}); copy or download it again"
         ) from problem
@@ -127,7 +125,7 @@ def _objects(items: Iterable[Any], shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _read_v73(path: Path) -> dict[str, Any]:
-    """A v7.3 file is HDF5: arrays transposed, cells and struct arrays as references, classes as attributes."""
+    """A v7.3 file is HDF5: arrays transposed, cells and struct arrays as references."""
     with h5py.File(path, "r") as file:
         return {name: _from_hdf5(item, file) for name, item in file.items() if not name.startswith("#")}
 

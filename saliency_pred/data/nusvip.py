@@ -1,8 +1,8 @@
-"""The layout that the NUS VIP laboratory releases eye-tracking data in: ``stimuli/`` and ``eye/fixations.mat``.
+"""The layout of NUS VIP's eye-tracking releases: ``stimuli/`` and ``eye/fixations.mat``.
 
 ``fixations`` is an N x 1 cell of structs {img, subjects}; ``subjects`` a cell of structs {fix_x, fix_y,
-fix_duration}, one a viewer: image pixels counted from 1, and milliseconds. Onsets are not stored; fixations are
-in the order in which they were made.
+fix_duration}, one a viewer: image pixels counted from 1, and milliseconds. Onsets are not stored; fixations
+are in the order in which they were made.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from saliency_pred.data.errors import DatasetLayoutError
-from saliency_pred.data.fixation_table import FixationTable
+from saliency_pred.data.fixation_table import FixationTable, Row
 from saliency_pred.data.matlab import entries, field, numbers, read_mat
 from saliency_pred.data.stills import StillDataset, find_folder, list_images
 from saliency_pred.data.windows import cumulative_onsets
@@ -25,8 +25,8 @@ class NUSVIPDataset(StillDataset):
     Args:
         root: the folder with ``stimuli`` and ``eye``, or one of those above it that the release has.
         split, outside: see :class:`~saliency_pred.data.dataset.SaliencyDataset`.
-        saccade_gap: None leaves the onsets unknown. A number of seconds estimates them: the k-th fixation of a
-            viewer starts after the durations of those before it plus k such gaps for the saccades between them.
+        saccade_gap: None leaves the onsets unknown. A number of seconds estimates them: a viewer's k-th
+            fixation starts after the durations of those before it plus k such gaps for the saccades.
     """
 
     folders: tuple[str, ...] = ("", "data")
@@ -48,9 +48,6 @@ class NUSVIPDataset(StillDataset):
         self.paths = [images[stem] for stem in self.image_ids]
         self.table = FixationTable([rows[stem] for stem in self.image_ids])
         self._finish()
-
-
-Row = tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]
 
 
 def read_nusvip(path: Path, saccade_gap: float | None = None) -> dict[str, Row]:

@@ -1,8 +1,15 @@
-"""OSIE and EyeCrowd: free viewing of everyday scenes and of crowds, as NUS VIP released them."""
+"""OSIE, with eyes or mouse, and EyeCrowd, as NUS VIP released them."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
+from saliency_pred.data.fixation_table import FixationTable, Row
+from saliency_pred.data.matlab import columns, field, read_mat
 from saliency_pred.data.nusvip import NUSVIPDataset
+from saliency_pred.data.stills import StillDataset, find_folder, list_files, list_images
+from saliency_pred.fixations import OutsidePolicy
 
 
 class OSIE(NUSVIPDataset):
@@ -34,3 +41,46 @@ class EyeCrowd(NUSVIPDataset):
     viewing_time = 5.0
     blur_sigma = 24.0
     expected_size = (768, 1024)
+
+
+class OSIEMouse(StillDataset):
+    """OSIE's pictures, explored with a mouse in place of the eyes: in the laboratory or by crowd workers.
+
+    ``data/stimuli/*.jpg`` and ``data/mouse_lab/<stem>.mat`` or ``data/mouse_amt/<stem>.mat``: a struct
+    ``fixations`` whose ``coord`` (n, 2) lists sample points as [row, column], counted from 1. Who moved the
+    mouse, and when, is not stored.
+
+    Args:
+        root, split, outside: see :class:`~saliency_pred.data.dataset.SaliencyDataset`.
+        mouse: ``lab`` or ``amt``.
+
+    Source: as :class:`OSIE`; the tracking: Jiang, Huang, Duan, Zhao, "SALICON", CVPR 2015.
+    """
+
+    name = "osie_mouse"
+    domain = "natural-mouse"
+    blur_sigma = 24.0
+    expected_size = (600, 800)
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "500/200",
+        outside: OutsidePolicy = "drop",
+        mouse: Literal["lab", "amt"] = "lab",
+    ) -> None:
+        super().__init__(root, split, outside)
+        if mouse not in ("lab", "amt"):
+            raise ValueError(f"{self.name}: mouse={mouse!r} is none of 'lab', 'amt'")
+        base = find_folder(self.root, ["stimuli", "data/stimuli"], f"{self.name}: images").parent
+        images = list_images(base / "stimuli", f"{self.name}: images")
+        records = list_files(base / f"mouse_{mouse}", [".mat"], f"{self.name}: mouse samples")
+        self.image_ids = self._match(images, records)
+        self.paths = [images[stem] for stem in self.image_ids]
+        rows: list[Row] = []
+        for stem in self.image_ids:
+            record = field(read_mat(records[stem], "fixations"), "coord", f"{records[stem]}: fixations")
+            row, column = columns(record, 2, f"{records[stem]}: fixations.coord").T
+            rows.append((column - 0.5, row - 0.5, None, None, None))  # counted from 1
+        self.table = FixationTable(rows)
+        self._finish()

@@ -6,6 +6,8 @@ A split is spelled
     140/40                so many images to train and val, drawn at random with the seed
     0.8/0.1/0.1           the same as shares of the images; a third number is the test part
     10-fold-3             the fourth (counting from 0) of ten folds is val, the others train
+    per-category-0.8/0.2  any of the above, drawn within each category of images
+    official              the parts that the release itself is divided into
 
 The draw depends on the image names and the seed only: not on the order of files, the machine or the
 number of processes.
@@ -19,15 +21,24 @@ from collections.abc import Sequence
 import numpy as np
 
 PARTS = ("train", "val", "test")
+PER_CATEGORY = "per-category-"
 
 
-def split_indices(image_ids: Sequence[str], split: str, seed: int = 0) -> dict[str, list[int]]:
+def split_indices(
+    image_ids: Sequence[str],
+    split: str,
+    seed: int = 0,
+    categories: Sequence[str | None] | None = None,
+    official: Sequence[str | None] | None = None,
+) -> dict[str, list[int]]:
     """Indices of each part, ascending.
 
     Args:
         image_ids: the names of all images.
         split: see the module's text.
         seed: of the draw.
+        categories: of each image, for ``per-category-``.
+        official: the part that the release puts each image into, for ``official``; None: into none.
 
     Raises:
         ValueError: the split is misspelled, or asks for more images than there are, or leaves a part empty.
@@ -35,6 +46,26 @@ def split_indices(image_ids: Sequence[str], split: str, seed: int = 0) -> dict[s
     n = len(image_ids)
     if split == "all":
         return {"train": list(range(n)), "val": list(range(n))}
+    if split == "official":
+        if official is None or not any(official):
+            raise ValueError(
+                "split 'official': this data set is released without parts; write 0.8/0.2 or the like"
+            )
+        parts = {name: [i for i in range(n) if official[i] == name] for name in PARTS}
+        return {name: indices for name, indices in parts.items() if indices}
+    if split.startswith(PER_CATEGORY):
+        if categories is None or not any(categories):
+            raise ValueError(f"split {split!r}: the images of this data set have no categories")
+        parts = {}
+        for category in sorted({c or "" for c in categories}):
+            members = [i for i in range(n) if (categories[i] or "") == category]
+            try:
+                drawn = split_indices([image_ids[i] for i in members], split.removeprefix(PER_CATEGORY), seed)
+            except ValueError as problem:
+                raise ValueError(f"category {category or '(none)'}: {problem}") from problem
+            for name, chosen in drawn.items():
+                parts.setdefault(name, []).extend(members[i] for i in chosen)
+        return {name: sorted(indices) for name, indices in parts.items()}
     by_name = sorted(range(n), key=lambda i: image_ids[i])
     order = [by_name[i] for i in np.random.default_rng(seed).permutation(n)]
     if fold := re.fullmatch(r"(\d+)-fold-(\d+)", split):
@@ -46,7 +77,8 @@ def split_indices(image_ids: Sequence[str], split: str, seed: int = 0) -> dict[s
     numbers = split.split("/")
     if not (2 <= len(numbers) <= 3 and all(re.fullmatch(r"\d*\.?\d+", s) for s in numbers)):
         raise ValueError(
-            f"split {split!r} is unknown; write all, counts as 140/40, shares as 0.8/0.1/0.1, or 10-fold-3"
+            f"split {split!r} is unknown; write all, counts as 140/40, shares as 0.8/0.1/0.1, 10-fold-3, "
+            "per-category-0.8/0.2 or official"
         )
     if any("." in s for s in numbers):
         shares = [float(s) for s in numbers]
@@ -57,7 +89,8 @@ def split_indices(image_ids: Sequence[str], split: str, seed: int = 0) -> dict[s
         ends = list(np.cumsum([int(s) for s in numbers]))
         if ends[-1] > n:
             raise ValueError(
-                f"split {split!r} needs {ends[-1]} images, the data set has {n}; shares such as 0.8/0.2 fit any number"
+                f"split {split!r} needs {ends[-1]} images, the data set has {n}; "
+                "shares such as 0.8/0.2 fit any number"
             )
     starts = [0, *ends[:-1]]
     parts = {name: sorted(order[a:b]) for name, a, b in zip(PARTS, starts, ends, strict=False)}

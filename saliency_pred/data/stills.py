@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from saliency_pred.data.dataset import SaliencyDataset
 from saliency_pred.data.errors import BrokenFileError, DatasetLayoutError, DatasetNotFoundError
 from saliency_pred.data.fixation_table import FixationTable
-from saliency_pred.data.image import IMAGE_SUFFIXES, image_size, read_image
+from saliency_pred.data.image import IMAGE_SUFFIXES, image_size, read_image, read_map
 from saliency_pred.fixations import Fixations
 
 _CHECKED_AT_OPENING = 8
@@ -64,6 +66,29 @@ def list_images(folder: Path, what: str) -> dict[str, Path]:
     return list_files(folder, IMAGE_SUFFIXES, what)
 
 
+def list_categories(folder: Path, what: str) -> dict[str, Path]:
+    """The pictures in the subfolders of ``folder``, by ``subfolder/stem``; ``Output`` folders are passed over.
+
+    Raises:
+        DatasetNotFoundError, BrokenFileError, DatasetLayoutError: as :func:`list_files`.
+    """
+    try:
+        subfolders = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
+    except OSError as problem:
+        raise DatasetNotFoundError(
+            f"{what}: the folder {folder} is missing or may not be listed ({problem.strerror})"
+        ) from problem
+    found = {
+        f"{name}/{stem}": path
+        for name in subfolders
+        if name.lower() != "output"
+        for stem, path in list_images(folder / name, what).items()
+    }
+    if not found:
+        raise DatasetLayoutError(f"{what}: {folder} holds no folder of images, one a category")
+    return found
+
+
 def find_folder(root: Path, candidates: Sequence[str], what: str) -> Path:
     """The first of ``candidates`` that is a folder below ``root`` ('' is root itself).
 
@@ -97,6 +122,8 @@ class StillDataset(SaliencyDataset):
     table: FixationTable | None = None
     sizes: list[tuple[int, int]] | None = None
     """(height, width) that the release states per image, where it does."""
+    map_paths: list[list[Path]] | None = None
+    """The T map files of each image, where maps were asked for."""
 
     def image(self, index: int) -> np.ndarray:
         """uint8 (H, W, 3) RGB as shown."""
@@ -114,12 +141,50 @@ class StillDataset(SaliencyDataset):
         """The fixations of one image, in its pixels, as stored."""
         return None if self.table is None else self.table.of(index, self.size(index))
 
+    def density(self, index: int) -> Tensor | None:
+        """float32 (T, H, W) shipped maps, each summing to 1; None unless maps were asked for.
+
+        Raises:
+            BrokenFileError: a map cannot be read, or is black.
+            DatasetLayoutError: a map's size is not its image's.
+        """
+        if self.map_paths is None:
+            return None
+        size = self.size(index)
+        maps = []
+        for path in self.map_paths[index]:
+            levels = torch.from_numpy(read_map(path)).double()
+            self._check_map(path, levels, index, size)
+            total = levels.sum()
+            if not total > 0:
+                raise BrokenFileError(f"{path} is black: a density cannot be made of it; download it again")
+            maps.append((levels / total).float())
+        return torch.stack(maps)
+
+    def _check_map(self, path: Path, levels: np.ndarray | Tensor, index: int, size: tuple[int, int]) -> None:
+        if tuple(levels.shape) != size:
+            raise DatasetLayoutError(
+                f"{self.name}: the map {path} is {levels.shape[0]} x {levels.shape[1]} (height x width), "
+                f"its image {self.paths[index].name} {size[0]} x {size[1]}; they are not of one edition"
+            )
+
+    def _attach_maps(self, find: Callable[[str], list[Path]]) -> None:
+        """Fill ``map_paths`` with the files that belong to each image; images that lack one are left out."""
+        self.map_paths = [find(name) for name in self.image_ids]
+        have = [i for i, paths in enumerate(self.map_paths) if all(p.is_file() for p in paths)]
+        if not have and self.image_ids:
+            raise DatasetNotFoundError(
+                f"{self.name}: no image has its map; the first was looked for at {self.map_paths[0][0]}"
+            )
+        self._keep(have, "image without map")
+
     def _check_size(self, index: int, size: tuple[int, ...]) -> None:
         expected = self.sizes[index] if self.sizes is not None else self.expected_size
         if expected is not None and tuple(size) != tuple(expected):
             raise DatasetLayoutError(
-                f"{self.name}: {self.paths[index]} is {size[0]} x {size[1]} (height x width) but its fixations are for "
-                f"{expected[0]} x {expected[1]}; put the release's own picture there, not a resized or rotated one"
+                f"{self.name}: {self.paths[index]} is {size[0]} x {size[1]} (height x width) but its fixations are "
+                f"for {expected[0]} x {expected[1]}; put the release's own picture there, not a resized or "
+                "rotated one"
             )
 
     def _match(self, images: dict[str, Path], records: Iterable[str]) -> list[str]:
@@ -133,13 +198,14 @@ class StillDataset(SaliencyDataset):
         both = [stem for stem in images if stem in known]
         if not both:
             raise DatasetLayoutError(
-                f"{self.name}: none of the {len(images)} images (first: {next(iter(images), '-')}) has one of the "
-                f"{len(known)} records (first: {min(known, default='-')}) in {self.root}; they are from different sets"
+                f"{self.name}: none of the {len(images)} images (first: {next(iter(images), '-')}) has one of "
+                f"the {len(known)} records (first: {min(known, default='-')}) in {self.root}; "
+                "they are from different sets"
             )
         return both
 
     def _finish(self) -> None:
-        """Called at the end of ``__init__``: leave out images without fixations, check the rest, log the issues."""
+        """The end of ``__init__``: leave out images without fixations, check the rest, log the issues."""
         if self.table is not None:
             for i in np.flatnonzero(self.table.not_finite):
                 self.note(
@@ -162,6 +228,8 @@ class StillDataset(SaliencyDataset):
             )
         self.image_ids = [self.image_ids[i] for i in indices]
         self.paths = [self.paths[i] for i in indices]
+        if self.map_paths is not None:
+            self.map_paths = [self.map_paths[i] for i in indices]
         if self.sizes is not None:
             self.sizes = [self.sizes[i] for i in indices]
         if self.table is not None:
@@ -181,6 +249,7 @@ class StillDataset(SaliencyDataset):
                 total, inside = total + len(fixations), inside + int(fixations.inside.sum())
         if total and inside < total / 2:
             raise DatasetLayoutError(
-                f"{self.name}: {total - inside} of {total} fixations in a sample of images of {self.root} lie outside "
-                "their image; the images were resized, or the coordinates are of another edition or (y, x) swapped"
+                f"{self.name}: {total - inside} of {total} fixations in a sample of images of {self.root} lie "
+                "outside their image; the images were resized, or the coordinates are of another edition or "
+                "(y, x) swapped"
             )
