@@ -20,10 +20,9 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 import saliency_pred.weights.published as importers
-from saliency_pred.model import SaliencyModel
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 """Keys under which training scripts put a state_dict beside their optimiser's state."""
@@ -111,7 +110,7 @@ def _state_dict(content: Any) -> dict[str, Tensor] | None:
     return tensors or None
 
 
-def fill(model: SaliencyModel, converted: Mapping[str, Tensor], source: str) -> None:
+def fill(model: nn.Module, converted: Mapping[str, Tensor], source: str) -> None:
     """Load converted tensors into a model, all of them and nothing else.
 
     Args:
