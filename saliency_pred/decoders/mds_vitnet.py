@@ -92,6 +92,7 @@ class MDSViTNet(nn.Module):
         if freeze_decoders:
             self.decoder_1.requires_grad_(False)
             self.decoder_2.requires_grad_(False)
+            self.train()  # into evaluation mode: a trainer keeps the modes that it finds
 
     def train(self, mode: bool = True) -> MDSViTNet:
         """As nn.Module.train, except that frozen decoders stay in evaluation mode."""

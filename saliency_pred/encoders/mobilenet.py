@@ -41,6 +41,7 @@ class MobileNetV2Encoder(nn.Module):
             for module in self.blocks[number].modules():
                 if isinstance(module, nn.Conv2d):
                     module.stride = (1, 1)
+        self.train()  # norms into evaluation mode: a trainer keeps the modes that it finds
 
     def train(self, mode: bool = True) -> MobileNetV2Encoder:
         """As nn.Module.train, except for the batch norms if ``train_norms`` is False."""

@@ -79,6 +79,7 @@ class TimmEncoder(nn.Module):
         self.channels, self.strides = self._measure()
         self.frozen = len(self._tap_names) if frozen is True else int(frozen)
         self._freeze()
+        self.train()  # frozen layers into evaluation mode: a trainer keeps the modes that it finds
 
     # ------------------------------------------------------------------ building
 

@@ -15,6 +15,7 @@ from saliency_pred.encoders.juntingnet import JuntingNetEncoder
 from saliency_pred.encoders.mobilenet import MobileNetV2Encoder
 from saliency_pred.encoders.multiscale import MultiScaleEncoder
 from saliency_pred.encoders.parallel import ParallelEncoder
+from saliency_pred.encoders.timm import TimmEncoder
 from saliency_pred.encoders.torchvision import TorchvisionEncoder
 from saliency_pred.encoders.vgg import VGGEncoder
 from saliency_pred.instantiate import instantiate
@@ -108,16 +109,18 @@ def test_mobilenet_is_torchvisions_and_takes_clips_frame_by_frame() -> None:
 
 def test_mobilenet_norms_stay_in_evaluation_mode() -> None:
     for train_norms in (False, True):
-        encoder = MobileNetV2Encoder(weights="none", train_norms=train_norms).train()
+        encoder = MobileNetV2Encoder(weights="none", train_norms=train_norms)
         before = encoder.blocks[0][1].running_mean.clone()
         encoder(torch.randn(2, 3, 64, 64))
         assert torch.equal(before, encoder.blocks[0][1].running_mean) is not train_norms
 
 
 def test_frozen_encoders_do_not_learn_and_keep_their_statistics() -> None:
-    encoder = TorchvisionEncoder("resnet18", ["layer1"], weights="none", frozen=True).train()
+    encoder = TorchvisionEncoder("resnet18", ["layer1"], weights="none", frozen=True)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    encoder(torch.randn(2, 3, 64, 64))
+    for _ in range(2):  # as built, and after a trainer has switched to training
+        encoder(torch.randn(2, 3, 64, 64))
+        encoder.train()
     assert not any(p.requires_grad for p in encoder.parameters())
     assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
 
@@ -162,3 +165,11 @@ def test_multiscale_sizes_strides_and_gradients() -> None:
     torch.testing.assert_close(trained(image)[0], image[..., :60:2, :80:2])
     with pytest.raises(ValueError, match="at least one positive size"):
         MultiScaleEncoder(Channels(0.0, 1.0))
+
+
+@pytest.mark.parametrize("frozen", [True, 3])
+def test_frozen_timm_encoders_keep_their_statistics_from_the_start(frozen: bool | int) -> None:
+    encoder = TimmEncoder("resnet18", weights="none", frozen=frozen)
+    before = encoder.network.layer1[0].bn1.running_mean.clone()
+    encoder(torch.randn(2, 3, 64, 64))
+    assert torch.equal(before, encoder.network.layer1[0].bn1.running_mean)
