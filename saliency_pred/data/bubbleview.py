@@ -1,8 +1,8 @@
 """The nesting that the BubbleView and FIGRIM releases store gaze in.
 
 A struct array of images {filename, ..., userdata}; ``userdata`` a struct array of viewers {fixations};
-``fixations`` {enc, ...}: (n, 2) [x, y] counted from 1 from the first showing; ``enc_time``, where there is one,
-a cell of char, one a fixation.
+``fixations`` {enc, ...}: (n, 2) [x, y] counted from 1 from the first showing; ``enc_time``, where there is
+one, a cell of char, one a fixation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from saliency_pred.fixations import OutsidePolicy
 class FIWIBubbleView(StillDataset):
     """FIWI's eye tracking as the BubbleView release packs it: 51 web pages, 11 viewers, 5 s.
 
-    ``targets_fiwi/*.png`` (1360 or 1366 x 768) and ``fiwi_eyetrack.mat`` (``bubble``). ``enc_time`` is the onset in
+    ``targets_fiwi/*.png`` (1360 or 1366 x 768) and ``fiwi_eyetrack.mat`` (``bubble``). ``enc_time`` is the
+    onset in
     milliseconds: it increases within every viewer.
 
     Source: Shen, Zhao, "Webpage saliency", ECCV 2014; Kim, Bylinskii et al., "BubbleView", ACM TOCHI 2017;
@@ -50,8 +51,8 @@ class FIWIBubbleView(StillDataset):
 class SALICONBubbleView(StillDataset):
     """Raw SALICON mouse tracks of 51 pictures, as the BubbleView release packs them.
 
-    ``targets_salicon/*.jpg`` (480 x 640) and ``salicon_gt.mat`` (``bubble``): every mouse sample of each worker.
-    The stored time is the wall clock to the second, too coarse for onsets, which stay unknown.
+    ``targets_salicon/*.jpg`` (480 x 640) and ``salicon_gt.mat`` (``bubble``): every mouse sample of each
+    worker. The stored time is the wall clock to the second, too coarse for onsets, which stay unknown.
 
     Source: as :class:`FIWIBubbleView`; Jiang et al., "SALICON", CVPR 2015.
     """

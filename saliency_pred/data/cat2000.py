@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class CAT2000(StillDataset):
     fell on one pixel are one, and who made them when is not known (``allFixData.mat`` holds that in a MATLAB
     ``containers.Map``, a form that only MATLAB documents; it is not read).
 
-    One test picture, Pattern/134.jpg, bears a wrong EXIF rotation; the size tells, and it is undone.
+    EXIF rotations are ignored: one picture (test, Pattern/134.jpg) bears a wrong one.
 
     Args:
         root: the folder with ``trainSet`` or ``testSet``, or one of these.
@@ -33,8 +33,8 @@ class CAT2000(StillDataset):
             :class:`~saliency_pred.data.dataset.SaliencyDataset`.
         outside: what becomes of fixations outside the image.
         part: ``train``, or ``test``: pictures alone, for predictions to be submitted.
-        padding: ``keep``, or ``crop``: cut the grey margins off; fixations on them are then outside. Sizes are
-            then known only from the pixels, so that the first look at each picture is slow.
+        padding: ``keep``, or ``crop``: cut the grey margins off; fixations on them are then outside. Sizes
+            are then known only from the pixels, so that the first look at each picture is slow.
         maps: read ``FIXATIONMAPS`` too, as shipped densities (with padding=keep only).
 
     Source: Borji, Itti, "CAT2000: A large scale fixation dataset for boosting saliency research", CVPR 2015
@@ -45,8 +45,9 @@ class CAT2000(StillDataset):
     viewing_time = 5.0
     pixel_per_dva = 38.0
     blur_sigma = 40.0
-    expected_size = (1080, 1920)
-    split_names = {"1600/400": "per-category-0.8/0.2"}
+    expected_size: ClassVar[tuple[int, int]] = (1080, 1920)
+    exif = False
+    split_names: ClassVar[dict[str, str]] = {"1600/400": "per-category-0.8/0.2"}
 
     def __init__(
         self,
@@ -76,7 +77,8 @@ class CAT2000(StillDataset):
             locations = self.base / "FIXATIONLOCS"
             if not locations.is_dir():
                 raise DatasetNotFoundError(
-                    f"{self.name}: {locations} is missing; {self.base} is the test set (set data.part=test) or "
+                    f"{self.name}: {locations} is missing; {self.base} is the test set (set "
+                    "data.part=test) or "
                     "trainSet.zip was not unpacked completely"
                 )
             records = [
@@ -101,7 +103,7 @@ class CAT2000(StillDataset):
 
     def image(self, index: int) -> np.ndarray:
         """uint8 (H, W, 3) RGB as shown, without its grey margins if they are cropped."""
-        picture = self._upright(read_image(self.paths[index]))
+        picture = read_image(self.paths[index], self.exif)
         self._check_size(index, picture.shape[:2])
         if not self.crop:
             return picture
@@ -111,8 +113,7 @@ class CAT2000(StillDataset):
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of :meth:`image`."""
         if not self.crop:
-            size = super().size(index) if self.part == "train" else self.expected_size
-            return size
+            return super().size(index)
         return self._box(index)[2:]
 
     def fixations(self, index: int) -> Fixations | None:
@@ -123,22 +124,18 @@ class CAT2000(StillDataset):
         binary = np.asarray(read_mat(path, "fixLocs"))
         if binary.shape != self.expected_size:
             raise DatasetLayoutError(
-                f"{path}: fixLocs is {binary.shape}, CAT2000's are {self.expected_size}; unpack trainSet.zip again"
+                f"{path}: fixLocs is {binary.shape}, CAT2000's are {self.expected_size}; unpack "
+                "trainSet.zip again"
             )
         rows, cols = np.nonzero(binary)
         top, left = self._box(index)[:2] if self.crop else (0, 0)
         return Fixations.of(cols + 0.5 - left, rows + 0.5 - top, self.size(index))
 
-    def _upright(self, picture: np.ndarray) -> np.ndarray:
-        """Every picture is wide; a tall one was turned by a wrong EXIF tag (by 90 degrees clockwise)."""
-        height, width = self.expected_size
-        return np.rot90(picture) if picture.shape[:2] == (width, height) else picture
-
     def _box(self, index: int, picture: np.ndarray | None = None) -> tuple[int, int, int, int]:
         """(top, left, height, width) of what is not grey margin."""
         if index not in self._boxes:
             self._boxes[index] = content_box(
-                self._upright(read_image(self.paths[index])) if picture is None else picture
+                read_image(self.paths[index], self.exif) if picture is None else picture
             )
         return self._boxes[index]
 

@@ -16,8 +16,9 @@ class FIGRIM(StillDataset):
     """FIGRIM: 630 targets and 2157 fillers (1000 x 1000) of 21 scene categories; a recognition task.
 
     ``Targets/<category>/*.jpg`` with ``allImages_release.mat`` and ``Fillers/<category>/*.jpg`` with
-    ``allImages_fillers.mat``: struct arrays ``allImages`` in the nesting of :mod:`saliency_pred.data.bubbleview`.
-    Onsets are not stored; coordinates are taken as counted from 1, as MATLAB writes them.
+    ``allImages_fillers.mat``: struct arrays ``allImages`` in the nesting of
+    :mod:`saliency_pred.data.bubbleview`. Onsets are not stored; coordinates are taken as counted from 1, as
+    MATLAB writes them.
 
     Args:
         root, split, outside: see :class:`~saliency_pred.data.dataset.SaliencyDataset`.
@@ -50,7 +51,8 @@ class FIGRIM(StillDataset):
             if len(stems) < len(by_path):
                 twice = sorted({p.stem for n, p in by_path.items() if stems[p.stem] != n})
                 raise DatasetLayoutError(
-                    f"{self.name}: {self.root / folder} has {twice[0]} in two categories; records name files only"
+                    f"{self.name}: {self.root / folder} has {twice[0]} in two categories; records name "
+                    "files only"
                 )
             rows = read_userdata(self.root / file, "allImages", showings)
             for stem in self._match({s: by_path[n] for s, n in stems.items()}, rows):

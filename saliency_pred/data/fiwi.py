@@ -11,8 +11,8 @@ from saliency_pred.fixations import OutsidePolicy
 class FIWI(StillDataset):
     """FIWI: 149 screenshots of web pages (pictorial, text, mixed), 11 viewers, 5 s; maps only.
 
-    ``stimuli/*.png`` (1360 or 1366 x 768) and ``all5/*.png``: the density of all viewers over 5 s. For fixations of 51
-    of the pages see :class:`~saliency_pred.data.bubbleview.FIWIBubbleView`.
+    ``stimuli/*.png`` (1360 or 1366 x 768) and ``all5/*.png``: the density of all viewers over 5 s. For
+    fixations of 51 of the pages see :class:`~saliency_pred.data.bubbleview.FIWIBubbleView`.
 
     Source: Shen, Zhao, "Webpage saliency", ECCV 2014.
     """

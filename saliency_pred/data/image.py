@@ -20,11 +20,12 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Endings, in lower case, of the files that are taken for pictures when a folder is listed."""
 
+_UNROTATED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap width and height
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """uint8 (H, W, 3) RGB, rotated as EXIF says.
+def read_image(path: str | Path, exif: bool = True) -> np.ndarray:
+    """uint8 (H, W, 3) RGB, rotated as EXIF says (unless ``exif`` is False).
 
     Grey becomes three equal channels, 16 bit are cut to the upper 8, transparency is laid on white (what a
     browser page shows), CMYK is converted, and of animations the first frame is taken.
@@ -34,13 +35,13 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     data = _read_bytes(path)
     if _is_simple(data):
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR if exif else _UNROTATED)
         if decoded is not None:
             return np.ascontiguousarray(decoded[:, :, ::-1])
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
-            return _to_rgb(ImageOps.exif_transpose(picture))
+            return _to_rgb(ImageOps.exif_transpose(picture) if exif else picture)
     except Exception as problem:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ... by format
         raise _unreadable(path, len(data), problem) from problem
 
@@ -68,8 +69,8 @@ def read_map(path: str | Path) -> np.ndarray:
         raise _unreadable(path, len(data), problem) from problem
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) as shown, from the file's header alone.
+def image_size(path: str | Path, exif: bool = True) -> tuple[int, int]:
+    """(height, width) as :func:`read_image` gives it, from the file's header alone.
 
     Raises:
         BrokenFileError: the header cannot be read.
@@ -77,7 +78,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            if picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+            if exif and picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
                 width, height = height, width
             return height, width
     except Exception as problem:

@@ -1,7 +1,8 @@
 """Parsed annotation files kept between runs, for releases that hide a whole data set in one big file.
 
-An entry is one .npz in the user's cache folder ($XDG_CACHE_HOME or ~/.cache), keyed by the source's path, size
-and time of change. It may be deleted at any time; where it cannot be written, the file is parsed each time.
+An entry is one .npz in the user's cache folder ($XDG_CACHE_HOME or ~/.cache), keyed by the source's path,
+size and time of change. It may be deleted at any time; where it cannot be written, the file is parsed each
+time.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def cached_table(
         state = path.stat()
     except OSError:
         return read(path)  # lets the reader say what is wrong
-    key = f"{_VERSION}|{read.__module__}.{read.__qualname__}|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    source = f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    key = f"{_VERSION}|{read.__module__}.{read.__qualname__}|{source}"
     entry = _folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:
         with np.load(entry, allow_pickle=False) as stored:
@@ -49,7 +51,8 @@ def cached_table(
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=entry.parent, suffix=".part", delete=False) as file:
-            np.savez(file, names=np.array(names, dtype=str), **table.arrays())
+            arrays = {"names": np.array(names, dtype=str), **table.arrays()}
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         os.replace(file.name, entry)
     except OSError as problem:
         log.info("%s is not kept for the next run: %s", path, problem)

@@ -49,7 +49,8 @@ def read_mat(path: str | Path, variable: str | None = None) -> Any:
         raise BrokenFileError(f"{path} cannot be read: {problem}; copy or download it again") from problem
     except Exception as problem:  # ValueError, TypeError, zlib.error ... by kind of damage
         raise BrokenFileError(
-            f"{path} is truncated or no MATLAB file ({type(problem).__name__}: {problem}); copy or download it again"
+            f"{path} is truncated or no MATLAB file ({type(problem).__name__}: {problem}); copy or "
+            "download it again"
         ) from problem
     if variable is None:
         return contents

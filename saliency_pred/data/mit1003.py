@@ -24,8 +24,8 @@ class MIT1003(StillDataset):
 
     Two layouts are recognised.
 
-    The original: ``ALLSTIMULI/*.jpeg``, ``ALLFIXATIONMAPS/*_fixMap.jpg`` and ``DATA/<viewer>/<stem>.mat`` with
-    raw samples at 240 Hz, from which fixations are detected as the official MATLAB code does (onsets and
+    The original: ``ALLSTIMULI/*.jpeg``, ``ALLFIXATIONMAPS/*_fixMap.jpg`` and ``DATA/<viewer>/<stem>.mat``
+    with raw samples at 240 Hz, from which fixations are detected as the official MATLAB code does (onsets and
     durations are then known). The packaging of NUS VIP (``data/mit/stimuli/*.jpg``,
     ``data/mit/eye/fixations.mat``): detected with that code, without first fixations, those outside the
     image left out, durations but no onsets.
@@ -80,7 +80,8 @@ class MIT1003(StillDataset):
         data = self.root / "DATA"
         if not data.is_dir():
             raise DatasetNotFoundError(
-                f"{self.name}: {data} with one folder of recordings per viewer is missing; unpack DATA.zip there"
+                f"{self.name}: {data} with one folder of recordings per viewer is missing; unpack "
+                "DATA.zip there"
             )
         self.viewers = sorted(p.name for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
         if not self.viewers:
@@ -115,7 +116,8 @@ class MIT1003(StillDataset):
         variable = stem[:_LONGEST_NAME]
         if variable not in contents:
             raise DatasetLayoutError(
-                f"{path} has no variable {variable!r} but {sorted(contents) or 'nothing'}: it is not MIT1003's"
+                f"{path} has no variable {variable!r} but {sorted(contents) or 'nothing'}: it is not "
+                "MIT1003's"
             )
         trials = entries(field(contents[variable], "DATA", str(path)))
         samples = columns(field(trials[0], "eyeData", f"{path}: DATA(1)"), 2, f"{path}: DATA(1).eyeData")

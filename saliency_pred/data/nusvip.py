@@ -75,7 +75,8 @@ def read_nusvip(path: Path, saccade_gap: float | None = None) -> dict[str, Row]:
             duration = numbers(field(subject, "fix_duration", whose)) / 1000
             if not len(x) == len(y) == len(duration):
                 raise DatasetLayoutError(
-                    f"{whose}: {len(x)} fix_x, {len(y)} fix_y and {len(duration)} fix_duration; they belong together"
+                    f"{whose}: {len(x)} fix_x, {len(y)} fix_y and {len(duration)} fix_duration; they "
+                    "belong together"
                 )
             onset = (
                 np.full(len(x), np.nan) if saccade_gap is None else cumulative_onsets(duration, saccade_gap)

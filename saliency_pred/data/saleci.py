@@ -15,9 +15,10 @@ from saliency_pred.fixations import Fixations, OutsidePolicy
 class SalECI(StillDataset):
     """SalECI: 972 e-commerce pictures (about 720 x 720).
 
-    ``ALLSTIMULI/N.jpg``, ``ALLFIXATIONMAPS/N_fixPts.jpg`` (white points on black) and ``ALLFIXATIONMAPS/N_fixMap.jpg``
-    (their density). A fixation is the brightest pixel of each spot above half white: JPEG has smeared the
-    points, and fixations on touching pixels cannot be told apart. Viewers and times are not stored.
+    ``ALLSTIMULI/N.jpg``, ``ALLFIXATIONMAPS/N_fixPts.jpg`` (white points on black) and
+    ``ALLFIXATIONMAPS/N_fixMap.jpg`` (their density). A fixation is the brightest pixel of each spot above
+    half white: JPEG has smeared the points, and fixations on touching pixels cannot be told apart. Viewers
+    and times are not stored.
 
     Args:
         root, split, outside: see :class:`~saliency_pred.data.dataset.SaliencyDataset`; the authors hold out a

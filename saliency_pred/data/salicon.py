@@ -31,21 +31,23 @@ class SALICON(StillDataset):
     - the same files with a binary map ``I`` (an older per-image form): no viewers, no times;
     - ``annotations/fixations_{train,val}2014*.json`` (2015 only): raw samples per worker as [row, column].
 
-    Coordinates are counted from 1 in all of them. Onsets of fixations are estimated from the samples as TempSAL
-    does (:func:`~saliency_pred.data.windows.matched_onsets`). Numbers across editions are not comparable.
+    Coordinates are counted from 1 in all of them. Onsets of fixations are estimated from the samples as
+    TempSAL does (:func:`~saliency_pred.data.windows.matched_onsets`). Numbers across editions are not
+    comparable.
 
     Args:
         root: the folder with ``images``.
-        edition: ``2017`` or ``2015``: which of the two ``fixations`` was unpacked. It is recorded with results.
+        edition: ``2017`` or ``2015``: which of the two ``fixations`` was unpacked. It is recorded with
+            results.
         split: ``official`` (train, val, and test without fixations), or see
             :class:`~saliency_pred.data.dataset.SaliencyDataset`.
         outside: what becomes of fixations outside the image; some are, in the 2017 edition.
         points: ``fixations``, or ``samples``: all raw mouse positions with their own times.
-        maps: ``none``; ``official``: the shipped maps as densities; ``slices``: TempSAL's five one-second maps
-            ``saliency_volumes_5/<name>_{0..4}.png``. With maps the folder ``fixations`` may be absent.
+        maps: ``none``; ``official``: the shipped maps as densities; ``slices``: TempSAL's five one-second
+            maps ``saliency_volumes_5/<name>_{0..4}.png``. With maps the folder ``fixations`` may be absent.
 
-    Source: Jiang, Huang, Duan, Zhao, "SALICON: Saliency in Context", CVPR 2015; http://salicon.net. Annotations
-    CC BY 4.0, photos by Flickr users. Slices: Aydemir et al., "TempSAL", CVPR 2023.
+    Source: Jiang, Huang, Duan, Zhao, "SALICON: Saliency in Context", CVPR 2015; http://salicon.net.
+    Annotations CC BY 4.0, photos by Flickr users. Slices: Aydemir et al., "TempSAL", CVPR 2023.
     """
 
     name = "salicon"
@@ -85,8 +87,10 @@ class SALICON(StillDataset):
             self.note("fixations are not there, maps only", str(self.root / "fixations"))
         else:
             raise DatasetNotFoundError(
-                f"{self.name}: {self.root / 'fixations'} with train/*.mat and val/*.mat is missing; unpack the "
-                f"fixations of edition {self.edition} there, or set data.maps=official to go on with maps alone"
+                f"{self.name}: {self.root / 'fixations'} with train/*.mat and val/*.mat is missing; "
+                "unpack the "
+                f"fixations of edition {self.edition} there, or set data.maps=official to go on with "
+                "maps alone"
             )
         if maps != "none":
             self._open_maps(maps)
@@ -153,7 +157,8 @@ class SALICON(StillDataset):
             base = next((f for s in _SLICES if (f := self.root / s.format(part=part)).is_dir()), None)
             if base is None:
                 raise DatasetNotFoundError(
-                    f"{self.name}: TempSAL's slices are missing; unpack them as {self.root / 'saliency_volumes_5'}"
+                    f"{self.name}: TempSAL's slices are missing; unpack them as "
+                    f"{self.root / 'saliency_volumes_5'}"
                 )
             return [base / f"{name}_{k}.png" for k in range(5)]
 

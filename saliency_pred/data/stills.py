@@ -67,7 +67,8 @@ def list_images(folder: Path, what: str) -> dict[str, Path]:
 
 
 def list_categories(folder: Path, what: str) -> dict[str, Path]:
-    """The pictures in the subfolders of ``folder``, by ``subfolder/stem``; ``Output`` folders are passed over.
+    """The pictures in the subfolders of ``folder``, by ``subfolder/stem``; ``Output`` folders are passed
+    over.
 
     Raises:
         DatasetNotFoundError, BrokenFileError, DatasetLayoutError: as :func:`list_files`.
@@ -118,6 +119,9 @@ class StillDataset(SaliencyDataset):
     expected_size: ClassVar[tuple[int, int] | None] = None
     """(height, width) of every image of the release, where it is one."""
 
+    exif: ClassVar[bool] = True
+    """Whether EXIF rotations of this release mean what was shown."""
+
     paths: list[Path]
     table: FixationTable | None = None
     sizes: list[tuple[int, int]] | None = None
@@ -127,13 +131,13 @@ class StillDataset(SaliencyDataset):
 
     def image(self, index: int) -> np.ndarray:
         """uint8 (H, W, 3) RGB as shown."""
-        picture = read_image(self.paths[index])
+        picture = read_image(self.paths[index], self.exif)
         self._check_size(index, picture.shape[:2])
         return picture
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) from the file's header."""
-        size = image_size(self.paths[index])
+        size = image_size(self.paths[index], self.exif)
         self._check_size(index, size)
         return size
 
@@ -182,7 +186,8 @@ class StillDataset(SaliencyDataset):
         expected = self.sizes[index] if self.sizes is not None else self.expected_size
         if expected is not None and tuple(size) != tuple(expected):
             raise DatasetLayoutError(
-                f"{self.name}: {self.paths[index]} is {size[0]} x {size[1]} (height x width) but its fixations are "
+                f"{self.name}: {self.paths[index]} is {size[0]} x {size[1]} (height x width) but its "
+                "fixations are "
                 f"for {expected[0]} x {expected[1]}; put the release's own picture there, not a resized or "
                 "rotated one"
             )
@@ -198,7 +203,8 @@ class StillDataset(SaliencyDataset):
         both = [stem for stem in images if stem in known]
         if not both:
             raise DatasetLayoutError(
-                f"{self.name}: none of the {len(images)} images (first: {next(iter(images), '-')}) has one of "
+                f"{self.name}: none of the {len(images)} images (first: {next(iter(images), '-')}) has "
+                "one of "
                 f"the {len(known)} records (first: {min(known, default='-')}) in {self.root}; "
                 "they are from different sets"
             )
@@ -249,7 +255,8 @@ class StillDataset(SaliencyDataset):
                 total, inside = total + len(fixations), inside + int(fixations.inside.sum())
         if total and inside < total / 2:
             raise DatasetLayoutError(
-                f"{self.name}: {total - inside} of {total} fixations in a sample of images of {self.root} lie "
+                f"{self.name}: {total - inside} of {total} fixations in a sample of images of "
+                f"{self.root} lie "
                 "outside their image; the images were resized, or the coordinates are of another edition or "
                 "(y, x) swapped"
             )

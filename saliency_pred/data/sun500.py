@@ -17,9 +17,9 @@ class SUN500(StillDataset):
     """SUN500: 500 scenes, up to 12 viewers, 3 s.
 
     ``data/stimuli/*.jpg``; ``data/tidy/fixations.mat``: ``fixations``, an N x 12 cell (image, viewer) of
-    [row, column, onset, duration] in pixels counted from 1 and seconds, empty where a viewer saw nothing of an
-    image; ``data/tidy/imgInfo.mat``: ``imgInfo.size``, N x 2 [height, width]. The i-th row belongs to the i-th
-    picture in the order of names. The read-me speaks of 15 viewers; the file has 12. MIT licence.
+    [row, column, onset, duration] in pixels counted from 1 and seconds, empty where a viewer saw nothing of
+    an image; ``data/tidy/imgInfo.mat``: ``imgInfo.size``, N x 2 [height, width]. The i-th row belongs to
+    the i-th picture in the order of names. The read-me speaks of 15 viewers; the file has 12. MIT licence.
 
     Source: Liang, Jiang, Liang, Zhao, "Saliency prediction with scene structural guidance", 2015;
     https://github.com/Yanakz/Scene.
@@ -45,7 +45,8 @@ class SUN500(StillDataset):
             )
         if not len(images) == len(cells) == len(sizes):
             raise DatasetLayoutError(
-                f"{self.name}: {len(images)} images in {base / 'stimuli'}, but {len(cells)} records in {path} and "
+                f"{self.name}: {len(images)} images in {base / 'stimuli'}, but {len(cells)} records in "
+                f"{path} and "
                 f"{len(sizes)} in {info}; they are matched by position, so that none may be missing or added"
             )
         self.image_ids, self.paths = list(images), list(images.values())

@@ -16,9 +16,9 @@ from saliency_pred.fixations import OutsidePolicy
 class Toronto(StillDataset):
     """Toronto: 120 indoor and outdoor scenes (511 x 681), 20 viewers, 4 s of free viewing.
 
-    ``eyetrackingdata/fixdens/Original Image Set/{1..120}.jpg`` and ``fixdens/origfixdata.mat``: ``white``, a cell
-    of binary maps, the i-th of picture i. Viewers and times are not stored (the ``Raw`` listings of the release
-    are not in image pixels and are not read).
+    ``eyetrackingdata/fixdens/Original Image Set/{1..120}.jpg`` and ``fixdens/origfixdata.mat``: ``white``,
+    a cell of binary maps, the i-th of picture i. Viewers and times are not stored (the ``Raw`` listings of
+    the release are not in image pixels and are not read).
 
     Source: Bruce, Tsotsos, "Attention based on information maximization", Journal of Vision 2007.
     """

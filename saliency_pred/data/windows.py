@@ -76,9 +76,9 @@ def matched_onsets(
 ) -> np.ndarray:
     """Onsets of one viewer's fixations from the raw samples that they were detected in, as TempSAL does.
 
-    The i-th (from 0) of n fixations is expected at viewing_time * (i + 1) / (n + 1) and takes the time of the sample
-    with the smallest (distance in pixels) + ``seconds_weight`` * |its time - expected time|, cut to just
-    below ``viewing_time``.
+    The i-th (from 0) of n fixations is expected at viewing_time * (i + 1) / (n + 1) and takes the time of
+    the sample with the smallest (distance in pixels) + ``seconds_weight`` * |its time - expected time|, cut
+    to just below ``viewing_time``.
 
     Args:
         fixations: (n, 2) x, y.

@@ -1,0 +1,275 @@
+"""A folder of one's own pictures, with fixations, density maps or both."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from saliency_pred.data.dataset import DOMAINS
+from saliency_pred.data.errors import BrokenFileError, DatasetLayoutError, DatasetNotFoundError
+from saliency_pred.data.fixation_table import FixationTable, Row
+from saliency_pred.data.image import IMAGE_SUFFIXES
+from saliency_pred.data.stills import StillDataset
+from saliency_pred.fixations import OutsidePolicy
+
+Coordinates = Literal["edge", "zero", "one", "relative"]
+"""What x = 0 means: the picture's left edge; the first pixel; nothing, the first pixel being 1; a share of
+the width."""
+
+_SHIFT = {"edge": 0.0, "zero": 0.5, "one": -0.5, "relative": 0.0}
+_OPTIONAL = ("time", "duration", "viewer")
+
+
+class Folder(StillDataset):
+    """One's own pictures.
+
+    ::
+
+        root/images/...            pictures; subfolders are searched, links to folders are not followed
+        root/fixations.csv         image,x,y[,time,duration,viewer]: one fixation a line
+        root/fixations.json        {"<image>": {"x": [...], "y": [...], "time": [...], ...}}
+        root/fixations/<image>.npz arrays x, y[, time, duration, viewer]: (n,) each
+        root/maps/<image>.png      grey density maps of the pictures' size (any picture format)
+
+    One of the three forms of fixations, or maps, or both. ``<image>`` is the file's path below ``images``,
+    with or without its ending. Times and durations are seconds from onset; viewers are any names or numbers.
+
+    Args:
+        root: the folder.
+        split, outside: see :class:`~saliency_pred.data.dataset.SaliencyDataset`.
+        coordinates: ``edge``: x = 0 is the left edge of the picture, pixel i covers [i, i + 1); ``zero``:
+            pixel numbers from 0; ``one``: pixel numbers from 1 (MATLAB); ``relative``: shares of width and
+            height.
+        images: name of the folder with the pictures; ``.`` for root itself.
+        domain: kind of images, see :data:`~saliency_pred.data.dataset.DOMAINS`.
+        viewing_time: seconds; NaN if unknown.
+        pixel_per_dva: pixels per degree of visual angle; NaN if unknown.
+        blur_sigma: pixels, of the Gaussian that makes densities of the fixations; NaN: one degree of visual
+            angle if that is known.
+    """
+
+    name = "folder"
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "0.8/0.2",
+        outside: OutsidePolicy = "drop",
+        coordinates: Coordinates = "edge",
+        images: str = "images",
+        domain: str = "natural-eye",
+        viewing_time: float = math.nan,
+        pixel_per_dva: float = math.nan,
+        blur_sigma: float = math.nan,
+    ) -> None:
+        super().__init__(root, split, outside)
+        if coordinates not in _SHIFT:
+            raise ValueError(f"folder: coordinates={coordinates!r} is none of {', '.join(_SHIFT)}")
+        if domain not in DOMAINS:
+            raise ValueError(f"folder: domain={domain!r} is none of {', '.join(DOMAINS)}")
+        self.domain = domain  # type: ignore[misc]
+        self.viewing_time = viewing_time  # type: ignore[misc]
+        self.pixel_per_dva = pixel_per_dva  # type: ignore[misc]
+        self.blur_sigma = pixel_per_dva if math.isnan(blur_sigma) else blur_sigma  # type: ignore[misc]
+        self._base = self.root / images
+        found = _pictures(self._base, passed_over={"maps", "fixations"} if images == "." else set())
+        rows = self._read_fixations(found)
+        maps = _pictures(self.root / "maps", set()) if (self.root / "maps").is_dir() else None
+        if rows is None and maps is None:
+            raise DatasetNotFoundError(
+                f"folder: {self.root} has neither fixations (fixations.csv, fixations.json or "
+                "fixations/*.npz) nor "
+                "maps/; see the section on own data in data/README.md"
+            )
+        self.image_ids = self._match(found, rows) if rows is not None else list(found)
+        if rows is None and maps is not None:
+            self.image_ids = self._match(found, maps)
+        self.paths = [found[name] for name in self.image_ids]
+        if rows is not None:
+            if coordinates == "relative":
+                sizes = [self.size(i) for i in range(len(self.image_ids))]
+                scaled = (
+                    (rows[n][0] * w, rows[n][1] * h, *rows[n][2:])
+                    for n, (h, w) in zip(self.image_ids, sizes, strict=True)
+                )
+                self.table = FixationTable(list(scaled))
+            else:
+                shift = _SHIFT[coordinates]
+                moved = ((rows[n][0] + shift, rows[n][1] + shift, *rows[n][2:]) for n in self.image_ids)
+                self.table = FixationTable(list(moved))
+        if maps is not None:
+            self._attach_maps(lambda name: [maps.get(name, self.root / "maps" / f"{name}.png")])
+        self._finish()
+
+    def _read_fixations(self, images: dict[str, Path]) -> dict[str, Row] | None:
+        forms = [
+            path
+            for path in (self.root / "fixations.csv", self.root / "fixations.json", self.root / "fixations")
+            if os.path.lexists(path)
+        ]
+        if not forms:
+            return None
+        if len(forms) > 1:
+            raise DatasetLayoutError(
+                f"folder: {' and '.join(p.name for p in forms)} are both in {self.root}; leave one of them"
+            )
+        path = forms[0]
+        if path.suffix == ".csv":
+            records = _read_csv(path)
+        elif path.suffix == ".json":
+            records = _read_json(path)
+        else:
+            records = _read_npz_folder(path)
+        viewers = sorted({str(v) for r in records.values() for v in r.get("viewer", ())}, key=_natural)
+        number = {name: k for k, name in enumerate(viewers)}
+        rows: dict[str, Row] = {}
+        for name, record in records.items():
+            image = _image_of(name, images)
+            if image in rows:
+                raise DatasetLayoutError(f"{path}: {image} is listed twice, with and without its ending")
+            viewer = None
+            if "viewer" in record:
+                viewer = np.array([number[str(v)] for v in record["viewer"]], dtype=np.int64)
+            numeric = {key: _numbers(record[key], key, name, path) for key in record if key != "viewer"}
+            lengths = {key: len(v) for key, v in numeric.items()} | (
+                {} if viewer is None else {"viewer": len(viewer)}
+            )
+            if len(set(lengths.values())) > 1:
+                raise DatasetLayoutError(f"{path}: {name}: columns of different lengths {lengths}")
+            rows[image] = (numeric["x"], numeric["y"], numeric.get("time"), numeric.get("duration"), viewer)
+        return rows
+
+
+def _pictures(base: Path, passed_over: set[str]) -> dict[str, Path]:
+    """Pictures below ``base``, by path without ending."""
+    if not base.is_dir():
+        raise DatasetNotFoundError(
+            f"folder: {base} does not exist; put the pictures there, or set data.images=."
+        )
+    found: dict[str, Path] = {}
+
+    def failed(problem: OSError) -> None:
+        raise BrokenFileError(
+            f"folder: {problem.filename} may not be listed: {problem.strerror}"
+        ) from problem
+
+    for folder, below, files in os.walk(base, onerror=failed):  # does not follow links, so never in a circle
+        here = Path(folder)
+        below[:] = sorted(
+            d for d in below if not d.startswith(".") and not (here == base and d in passed_over)
+        )
+        for file in sorted(files):
+            path = here / file
+            if file.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            name = path.relative_to(base).with_suffix("").as_posix()
+            if name in found:
+                raise DatasetLayoutError(
+                    f"folder: {found[name].name} and {path.name} in {here} have the same name but for "
+                    "the ending; "
+                    "remove or rename one of them"
+                )
+            found[name] = path
+    if not found:
+        raise DatasetLayoutError(f"folder: {base} holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return found
+
+
+def _image_of(name: str, images: dict[str, Path]) -> str:
+    """The image that a record means: its name with or without ending."""
+    plain = name.strip().replace("\\", "/").removeprefix("./")
+    if plain in images:
+        return plain
+    stem, suffix = os.path.splitext(plain)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else plain
+
+
+def _numbers(values: Any, key: str, image: str, path: Path) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as problem:
+        raise DatasetLayoutError(f"{path}: {image}: {key} must be numbers ({problem})") from problem
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
+
+
+def _read_csv(path: Path) -> dict[str, dict[str, list[Any]]]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BrokenFileError(f"{path} cannot be read: {problem}; it must be UTF-8 text") from problem
+    rows = list(csv.reader(lines))
+    header = [h.strip().lower() for h in rows[0]] if rows else []
+    known = ("image", "x", "y", *_OPTIONAL)
+    missing, unknown = [c for c in known[:3] if c not in header], [c for c in header if c not in known]
+    if missing or unknown:
+        raise DatasetLayoutError(
+            f"{path}: the first line must be image,x,y[,time,duration,viewer]; "
+            + (f"{', '.join(missing)} missing" if missing else f"unknown {', '.join(unknown)}")
+        )
+    records: dict[str, dict[str, list[Any]]] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise DatasetLayoutError(f"{path}, line {number}: {len(row)} values for {len(header)} columns")
+        values = dict(zip(header, (cell.strip() for cell in row), strict=True))
+        record = records.setdefault(
+            values.pop("image"), {column: [] for column in header if column != "image"}
+        )
+        for column, text in values.items():
+            try:
+                value = text if column == "viewer" else (float(text) if text else math.nan)
+            except ValueError:
+                raise DatasetLayoutError(f"{path}, line {number}: {column} is {text!r}, no number") from None
+            record[column].append(value)
+    return records
+
+
+def _read_json(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as problem:
+        raise BrokenFileError(f"{path} cannot be read as JSON: {problem}") from problem
+    if not isinstance(content, dict):
+        raise DatasetLayoutError(f'{path}: expected {{"<image>": {{"x": [...], "y": [...]}}}}')
+    for name, record in content.items():
+        _check_keys(record if isinstance(record, dict) else {}, f"{path}: {name}")
+    return content
+
+
+def _read_npz_folder(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.is_dir():
+        raise DatasetLayoutError(f"folder: {path} must be a folder of .npz files")
+    records = {}
+    for file in sorted(path.rglob("*.npz")):
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                record = {key: stored[key] for key in stored.files}
+        except Exception as problem:  # zipfile, zlib, OSError, ValueError: by kind of damage
+            raise BrokenFileError(
+                f"{file} cannot be read ({problem}); write it again with numpy.savez"
+            ) from problem
+        _check_keys(record, str(file))
+        records[file.relative_to(path).with_suffix("").as_posix()] = record
+    if not records:
+        raise DatasetLayoutError(f"folder: {path} holds no .npz file")
+    return records
+
+
+def _check_keys(record: Iterable[str], where: str) -> None:
+    keys = set(record)
+    if not {"x", "y"} <= keys or keys - {"x", "y", *_OPTIONAL}:
+        raise DatasetLayoutError(
+            f"{where}: expected x, y and perhaps time, duration, viewer; found "
+            f"{', '.join(sorted(keys)) or 'nothing'}"
+        )
