@@ -85,11 +85,11 @@ def test_a_prediction_does_not_depend_on_its_neighbours_in_the_batch(name: str) 
 def test_overfits_four_images(name: str) -> None:
     """A network that learns can repeat four maps: CC above .95 (a random one gives about 0)."""
     network = model(name)
-    images = torch.rand(4, 3, 96, 128)
-    rows = torch.arange(96).view(-1, 1)
-    columns = torch.arange(128)
-    centres = [(20, 30), (70, 100), (30, 90), (60, 40)]
-    target = torch.stack([torch.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 450) for y, x in centres])[
+    images = torch.rand(4, 3, 48, 64)
+    rows = torch.arange(48).view(-1, 1)
+    columns = torch.arange(64)
+    centres = [(10, 15), (35, 50), (15, 45), (30, 20)]
+    target = torch.stack([torch.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 72) for y, x in centres])[
         :, None
     ]
     target = target / target.sum((-2, -1), keepdim=True)

@@ -143,3 +143,21 @@ def test_fill_counts_what_it_cannot_show(unisal: dict[str, torch.Tensor], tmp_pa
     torch.save({f"z{i}": torch.zeros(1) for i in range(20)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"20 unknown: z0, z1, z10, z11, z12, z13, z14, z15, \.\.\."):
         main(["unisal", str(tmp_path / "other.pth")], [f"out={tmp_path / 'x.safetensors'}"])
+
+
+def test_tensorflow_variables_with_optimiser_slots(tmp_path: Path) -> None:
+    """MSI-Net's file as `numpy.savez` writes a TensorFlow 1 checkpoint's variables."""
+    variables = {}
+    for name, shape in manifest("msi_net")["entries"].items():
+        variables[f"{name}:0"] = np.full(shape, 0.5, np.float32)
+        variables[f"{name}/Adam:0"] = np.zeros(shape, np.float32)
+    variables |= {"beta1_power:0": np.float32(0.9), "global_step:0": np.int64(7)}
+    kernel = np.arange(3 * 3 * 32, dtype=np.float32).reshape(3, 3, 32, 1)
+    np.savez(tmp_path / "msi.npz", **(variables | {"decoder/conv4/kernel:0": kernel}))
+    out = tmp_path / "msi_net.safetensors"
+    assert main(["msi_net", str(tmp_path / "msi.npz")], [f"out={out}"]) == 0
+    model = load_checkpoint(out).model
+    assert model.decoder.head.weight[0, 5, 2, 1] == kernel[2, 1, 5, 0]
+    assert (model.encoder.blocks[0][0].weight == 0.5).all()
+    # Caffe's mean, in the order in which the official code subtracts it from RGB
+    assert (255 * model.mean).flatten().tolist() == pytest.approx([103.939, 116.779, 123.68], abs=1e-4)
