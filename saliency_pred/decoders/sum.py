@@ -137,7 +137,7 @@ class SUM(nn.Module):
             )
         self.condition_map = list(condition_map)
         self.default_condition = default_condition
-        drops = iter(torch.linspace(drop_path, 0, sum(depths)).tolist())
+        drops = iter([drop_path * (1 - i / max(1, sum(depths) - 1)) for i in range(sum(depths))])
         self.levels = nn.ModuleList()
         deep = channels[::-1]
         for i, (width, depth) in enumerate(zip(deep, depths, strict=True)):

@@ -230,9 +230,11 @@ def _setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, outp
 
 
 def _gradients(
-    ctx: torch.autograd.function.FunctionCtx, grad_y: Tensor, grad_starts: None
+    ctx: torch.autograd.function.FunctionCtx, grad_y: Tensor | None, grad_starts: None
 ) -> tuple[Tensor | None, ...]:
-    # the states never leave grouped_scan, so their gradient is None and that of y never is
+    # grad_starts is always None: the states never leave grouped_scan.
+    if grad_y is None:
+        return (None,) * 6
     return (*_scan_backward(grad_y, *ctx.saved_tensors, ctx.chunk_steps), None)  # type: ignore[attr-defined]
 
 

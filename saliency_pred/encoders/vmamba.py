@@ -140,7 +140,7 @@ class VMambaEncoder(nn.Module):
         widths = [channels * 2**i for i in range(len(depths))]
         self.patch_embed = _patches(widths[0]) if version == "v0" else _overlapping_patches(widths[0])
         self.cells = 4 if version == "v0" else 1  # what the image is padded to a multiple of
-        drops = iter(torch.linspace(0, drop_path, sum(depths)).tolist())
+        drops = iter([drop_path * i / max(1, sum(depths) - 1) for i in range(sum(depths))])
         mlp_ratio = 0.0 if version == "v0" else 4.0
         self.layers = nn.ModuleList()
         for i, (width, depth) in enumerate(zip(widths, depths, strict=True)):
