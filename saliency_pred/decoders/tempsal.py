@@ -23,8 +23,8 @@ class TempSAL(nn.Module):
     branch's features to which the branches' 1 + ``slices`` maps, resized (bicubic), are concatenated at
     every step.
 
-    Where the second half of ``strides`` repeats the first (``configs/encoder/pnasnet_pair.yaml``), the first
-    half of the features serves the image branch and the second half the temporal one, as published;
+    Where ``strides`` is a growing list twice (``configs/encoder/pnasnet_pair.yaml``), the first half of the
+    features serves the image branch and the second half the temporal one, as published;
     otherwise both branches share the features.
 
     Args:
@@ -53,7 +53,8 @@ class TempSAL(nn.Module):
         if slice_scaling not in ("image", "batch"):
             raise ValueError(f"slice_scaling must be 'image' or 'batch', got {slice_scaling!r}")
         half = len(strides) // 2
-        self.two_encoders = half > 0 and list(strides[:half]) == list(strides[half:])
+        pyramid = sorted(set(strides[:half]))  # a plain transformer's taps are all of one stride
+        self.two_encoders = half > 1 and pyramid == list(strides[:half]) == list(strides[half:])
         count = half if self.two_encoders else len(strides)
         if count < 2:
             raise ValueError("TempSAL's mixing module needs an encoder with at least two features")
