@@ -159,7 +159,12 @@ class SaliencyDataset(ABC):
         fixations = self.fixations(index)
         if fixations is None:
             return None
-        return fixations.clean(self.outside)[0]
+        cleaned, outside = fixations.clean(self.outside)
+        if outside and not len(cleaned):
+            issue, name = "image with all its fixations outside", self.image_ids[index]
+            if name not in self.issues.get(issue, ()):
+                self.note(issue, name)
+        return cleaned
 
     def sample(self, index: int) -> Sample:
         """Everything about one image."""

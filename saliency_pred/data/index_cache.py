@@ -52,7 +52,7 @@ def cached_table(
         entry.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=entry.parent, suffix=".part", delete=False) as file:
             arrays = {"names": np.array(names, dtype=str), **table.arrays()}
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **arrays)
         os.replace(file.name, entry)
     except OSError as problem:
         log.info("%s is not kept for the next run: %s", path, problem)
