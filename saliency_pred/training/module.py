@@ -57,10 +57,15 @@ class SaliencyTraining(pl.LightningModule):
         """Logits (B, T, H, W)."""
         return self.model(batch.image, batch.valid, batch.domain)
 
-    def on_train_epoch_start(self) -> None:
-        """Seed what dropout and the like draw from, by epoch and process."""
-        words = [self.seed, self.current_epoch, self.global_rank]
-        torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed what dropout and the like draw from, by epoch and process.
+
+        At the first batch, not before: starting the loader draws from the same generator, at another
+        moment in a resumed run than in an uninterrupted one.
+        """
+        if batch_idx == 0:
+            words = [self.seed, self.current_epoch, self.global_rank]
+            torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
