@@ -35,15 +35,15 @@ def test_juntingnet_maxout_takes_the_larger_of_neighbouring_units() -> None:
 
 @torch.no_grad()
 def test_salnet() -> None:
-    """25.8 M parameters, as the paper states; 240 x 320 in, 240 x 320 out, a quarter inside."""
+    """25.8 M parameters, as the paper states; a quarter of the size inside, the whole at the end."""
     model = build("salnet", "salnet")
     layers = [(3, 96, 7), (96, 256, 5), (256, 512, 3), (512, 512, 5), (512, 512, 5), (512, 256, 7)]
     layers += [(256, 128, 11), (128, 32, 11), (32, 1, 13)]
     counted = sum(i * o * k * k + o for i, o, k in layers) + 8 * 8
     assert parameters(model) == counted == 25_806_209
-    features = model.features(torch.rand(1, 3, 240, 320))
-    assert features[0].shape == (1, 512, 60, 80)
-    assert model.decoder(features).shape == (1, 1, 240, 320)
+    features = model.features(torch.rand(1, 3, 120, 160))
+    assert features[0].shape == (1, 512, 30, 40)
+    assert model.decoder(features).shape == (1, 1, 120, 160)
 
 
 def test_regressions_become_positive_without_losing_their_gradient() -> None:

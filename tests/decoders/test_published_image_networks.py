@@ -21,7 +21,11 @@ def assert_equal(actual: torch.Tensor, expected: torch.Tensor, atol: float) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("transalnet_res", 72_510_977), ("transalnet_dense", 76_560_065)]
+    ("name", "count"),
+    [
+        ("transalnet_res", 72_510_977),
+        pytest.param("transalnet_dense", 76_560_065, marks=pytest.mark.slow),  # 10 s
+    ],
 )
 @torch.no_grad()
 def test_transalnet_equals_the_official_network(name: str, count: int) -> None:
