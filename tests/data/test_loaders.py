@@ -29,6 +29,7 @@ from fixtures import (
     toronto,
     ueyes,
 )
+from fixtures.once import once
 from fixtures.pictures import Looks
 from PIL import Image
 
@@ -74,48 +75,57 @@ def _mouse(kind: str) -> dict[str, Looks]:
 
 
 CASES = {
-    "osie": Case(osie.write, lambda r: OSIE(r, "all"), osie.truth, ("duration", "viewer")),
+    "osie": Case(once(osie.write), lambda r: OSIE(r, "all"), osie.truth, ("duration", "viewer")),
     "osie-inner": Case(
         lambda r: osie.write(r) / "data", lambda r: OSIE(r, "all"), osie.truth, ("duration", "viewer")
     ),
-    "osie-lab": Case(osie.write, lambda r: OSIEMouse(r, "all"), lambda: _mouse("lab"), ()),
-    "osie-amt": Case(osie.write, lambda r: OSIEMouse(r, "all", mouse="amt"), lambda: _mouse("amt"), ()),
-    "eyecrowd": Case(eyecrowd.write, lambda r: EyeCrowd(r, "all"), eyecrowd.truth, ("duration", "viewer")),
-    "mit1003-nusvip": Case(
-        mit1003.write_nusvip, lambda r: MIT1003(r, "all"), mit1003.nusvip_truth, ("duration", "viewer")
+    "osie-lab": Case(once(osie.write), lambda r: OSIEMouse(r, "all"), lambda: _mouse("lab"), ()),
+    "osie-amt": Case(once(osie.write), lambda r: OSIEMouse(r, "all", mouse="amt"), lambda: _mouse("amt"), ()),
+    "eyecrowd": Case(
+        once(eyecrowd.write), lambda r: EyeCrowd(r, "all"), eyecrowd.truth, ("duration", "viewer")
     ),
-    "salicon": Case(salicon.write, SALICON, salicon.truth, ("time", "viewer")),
-    "salicon-2015": Case(salicon.write, lambda r: SALICON(r, "2015"), salicon.truth, ("time", "viewer")),
-    "salicon-binary": Case(salicon.write_binary, SALICON, salicon.truth, ()),
-    "salicon-json": Case(salicon.write_json, lambda r: SALICON(r, "2015"), salicon.truth, ()),
-    "cat2000": Case(cat2000.write, lambda r: CAT2000(r, "all"), cat2000.truth, ()),
-    "sun500": Case(sun500.write, lambda r: SUN500(r, "all"), sun500.truth, ("time", "duration", "viewer")),
-    "toronto": Case(toronto.write, lambda r: Toronto(r, "all"), toronto.truth, ()),
+    "mit1003-nusvip": Case(
+        once(mit1003.write_nusvip), lambda r: MIT1003(r, "all"), mit1003.nusvip_truth, ("duration", "viewer")
+    ),
+    "salicon": Case(once(salicon.write), SALICON, salicon.truth, ("time", "viewer")),
+    "salicon-2015": Case(
+        once(salicon.write), lambda r: SALICON(r, "2015"), salicon.truth, ("time", "viewer")
+    ),
+    "salicon-binary": Case(once(salicon.write_binary), SALICON, salicon.truth, ()),
+    "salicon-json": Case(once(salicon.write_json), lambda r: SALICON(r, "2015"), salicon.truth, ()),
+    "cat2000": Case(once(cat2000.write), lambda r: CAT2000(r, "all"), cat2000.truth, ()),
+    "sun500": Case(
+        once(sun500.write), lambda r: SUN500(r, "all"), sun500.truth, ("time", "duration", "viewer")
+    ),
+    "toronto": Case(once(toronto.write), lambda r: Toronto(r, "all"), toronto.truth, ()),
     "fiwi_bubbleview": Case(
-        bubbleview.write, lambda r: FIWIBubbleView(r, "all"), bubbleview.truth, ("time", "viewer")
+        once(bubbleview.write), lambda r: FIWIBubbleView(r, "all"), bubbleview.truth, ("time", "viewer")
     ),
     "salicon_bubbleview": Case(
-        bubbleview.write, lambda r: SALICONBubbleView(r, "all"), bubbleview.mouse, ("viewer",)
+        once(bubbleview.write), lambda r: SALICONBubbleView(r, "all"), bubbleview.mouse, ("viewer",)
     ),
-    "figrim": Case(figrim.write, lambda r: FIGRIM(r, "all"), figrim.truth, ("viewer",)),
+    "figrim": Case(once(figrim.write), lambda r: FIGRIM(r, "all"), figrim.truth, ("viewer",)),
     "figrim-rec": Case(
-        figrim.write, lambda r: FIGRIM(r, "all", showings=["rec"]), lambda: figrim.truth("rec"), ("viewer",)
+        once(figrim.write),
+        lambda r: FIGRIM(r, "all", showings=["rec"]),
+        lambda: figrim.truth("rec"),
+        ("viewer",),
     ),
-    "saleci": Case(saleci.write, lambda r: SalECI(r, "all"), saleci.truth, ()),
+    "saleci": Case(once(saleci.write), lambda r: SalECI(r, "all"), saleci.truth, ()),
     "coco_freeview": Case(
-        coco_gaze.write,
+        once(coco_gaze.write),
         COCOFreeView,
         lambda: {n: coco_gaze.truth("free")[n] for n in coco_gaze.NAMES[:3]},
         ("duration", "viewer"),
     ),
     "coco_search18": Case(
-        coco_gaze.write,
+        once(coco_gaze.write),
         lambda r: COCOSearch18(r, "all", condition="present"),
         lambda: {n: coco_gaze.truth("bottle")[n] for n in coco_gaze.NAMES[:2]},
         ("duration", "viewer"),
     ),
-    "pascal_s": Case(pascal_s.write, lambda r: PASCALS(r, "all"), pascal_s.truth, ("viewer",)),
-    "dut_omron": Case(dut_omron.write, lambda r: DUTOMRON(r, "all"), dut_omron.truth, ("viewer",)),
+    "pascal_s": Case(once(pascal_s.write), lambda r: PASCALS(r, "all"), pascal_s.truth, ("viewer",)),
+    "dut_omron": Case(once(dut_omron.write), lambda r: DUTOMRON(r, "all"), dut_omron.truth, ("viewer",)),
     "folder-csv": _folder("csv"),
     "folder-json": _folder("json"),
     "folder-npz": _folder("npz"),
