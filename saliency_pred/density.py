@@ -98,9 +98,7 @@ def gaussian_blur(
         sigma = sigma * pixel_per_dva
     height, width = maps.shape[-2:]
     rows = blur_matrix(height, sigma, border, truncate, maps.dtype, maps.device)
-    columns = (
-        rows if width == height else blur_matrix(width, sigma, border, truncate, maps.dtype, maps.device)
-    )
+    columns = rows if width == height else blur_matrix(width, sigma, border, truncate, maps.dtype, maps.device)
     return rows @ maps @ columns.mT
 
 
@@ -307,9 +305,7 @@ class GoldStandard:
         assert best is not None
         return best[1]
 
-    def log_density(
-        self, fixations: Fixations, centre_bias: CentreBias, leave_out: int | None = None
-    ) -> Tensor:
+    def log_density(self, fixations: Fixations, centre_bias: CentreBias, leave_out: int | None = None) -> Tensor:
         """(T, H, W) float64 log density of one image.
 
         Args:

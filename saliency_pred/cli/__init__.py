@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(command: str, arguments: list[str]) -> int:
     module = import_module(f"saliency_pred.cli.{command}_" if command == "import" else f"saliency_pred.cli.{command}")
     if "--help" in arguments or "-h" in arguments:
-        print(f"saliency {command} - {module.__doc__.strip()}")
+        print(f"saliency {command} - {str(module.__doc__).strip()}")
         return 0
     files: list[str] = []
     overrides: list[str] = []

@@ -40,6 +40,8 @@ def main(files: list[str], overrides: list[str]) -> int:
         loaded = load_checkpoint(cfg.ckpt)
         trained = loaded.config
         own = cfg.get("data") is None
+        if own and trained.get("data") is None:
+            raise ValueError(f"{cfg.ckpt} was not trained on a data set here; give data=NAME data.root=DIR")
         dataset = instantiate(trained.data if own else cfg.data)
         changes = {"workers": cfg.workers, "seed": trained.seed if cfg.seed is None else cfg.seed}
         if cfg.batch_size is not None:

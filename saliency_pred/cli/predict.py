@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 
 def main(files: list[str], overrides: list[str]) -> int:
     """Predict every image, whatever becomes of the others."""
+    from omegaconf import OmegaConf
+
     cfg = compose("predict", overrides)
     if not files:
         raise ValueError("name at least one image or folder: saliency predict IMAGE... ckpt=CKPT out=DIR")
-    if "ckpt" not in cfg or str(cfg.get("ckpt", "???")) == "???":
-        raise ValueError("ckpt must be given: saliency predict IMAGE... ckpt=CKPT (saliency train prints its checkpoint)")
+    if OmegaConf.is_missing(cfg, "ckpt"):
+        raise ValueError("ckpt must be given: saliency predict IMAGE... ckpt=CKPT (saliency train prints where it is)")
     images = find_images(files)
 
     from tqdm import tqdm

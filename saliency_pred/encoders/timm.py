@@ -74,7 +74,7 @@ class TimmEncoder(nn.Module):
             self._tap_names = [str(t) for t in taps or ()]
             self._listen()
         else:
-            self._tap_names = self.network.feature_info.module_name()
+            self._tap_names = list(self._feature_info().module_name())
         self.by_name = by_name
         self.channels, self.strides = self._measure()
         self.frozen = len(self._tap_names) if frozen is True else int(frozen)
@@ -133,11 +133,15 @@ class TimmEncoder(nn.Module):
 
             modules[tap].register_forward_hook(keep)
 
+    def _feature_info(self) -> Any:
+        """timm's description of the feature levels."""
+        return self.network.feature_info
+
     @torch.no_grad()
     def _measure(self) -> tuple[list[int], list[int]]:
         """Channels and strides: as timm states them, or by looking at one small image."""
         if not self.by_name:
-            info = self.network.feature_info
+            info = self._feature_info()
             return list(info.channels()), list(info.reduction())
         was_training = self.network.training
         self.network.eval()
@@ -220,9 +224,7 @@ class TimmEncoder(nn.Module):
 def _package_file(name: str) -> Path:
     """The weights file inside an installed package."""
     if name not in PACKAGES:
-        raise ValueError(
-            f"no package ships weights of {name}; encoder.weights=package works for {', '.join(PACKAGES)}"
-        )
+        raise ValueError(f"no package ships weights of {name}; encoder.weights=package works for {', '.join(PACKAGES)}")
     module_name, package = PACKAGES[name]
     try:
         module = importlib.import_module(module_name)

@@ -50,7 +50,7 @@ class DensityBaseline:
     def __call__(self, index: int) -> Row:
         dataset, at = self.data.dataset.source(index)
         predicted = self.log_density(index)
-        sigma = dataset.blur_sigma if self.data.blur_sigma is None else self.data.blur_sigma
+        sigma = self.data.sigma_of(dataset)
         name = self.data.dataset.image_ids[index]
         described = {"image_id": name, "dataset": dataset.name}
         fixations = self.data.window_fixations(index)
@@ -119,7 +119,7 @@ def make_baseline(name: str, data: SaliencyDataModule, scorer: Scorer) -> Baseli
         ValueError: an unknown name, or one that these data cannot give.
     """
     if name == "uniform":
-        return DensityBaseline(data, scorer, lambda i: log_normalise(torch.zeros(1, 1, *data.dataset.size(i)))[0])
+        return DensityBaseline(data, scorer, lambda i: _uniform(data.dataset.size(i)))
     if name == "centre_bias":
         return DensityBaseline(data, scorer, lambda i: scorer.baseline.log_density(data.dataset.size(i)))
     if name == "spectral_residual":
@@ -139,6 +139,10 @@ def make_baseline(name: str, data: SaliencyDataModule, scorer: Scorer) -> Baseli
             raise ValueError("baseline truth needs generated scenes (data=synthetic): elsewhere the truth is unknown")
         return DensityBaseline(data, scorer, lambda i: truth(i, data.windows))
     raise ValueError(f"baseline {name!r} is none of {', '.join(BASELINES)}")
+
+
+def _uniform(size: tuple[int, int]) -> Tensor:
+    return log_normalise(torch.zeros(1, 1, *size, dtype=torch.float64))[0]
 
 
 BASELINES = ("uniform", "centre_bias", "spectral_residual", "gold_standard", "truth")

@@ -185,7 +185,7 @@ def _figure(evaluation: Evaluation, model: SaliencyModel, index: int, caption: s
     fixations, human = dataset.clean_fixations(at), dataset.density(at)
     drawn = image if fixations is None else draw_fixations(image.copy(), fixations)
     if human is None and fixations is not None and len(fixations):
-        sigma = data.blur_sigma or dataset.blur_sigma
+        sigma = data.sigma_of(dataset)
         human = fixation_density(fixations, sigma if math.isfinite(sigma) else 0.03 * max(size))[0]
     human_map = np.zeros(size, np.float32) if human is None else (human.mean(0) / human.mean(0).max()).numpy()
     panels = (drawn, overlay(image, human_map), overlay(image, prediction))

@@ -68,7 +68,7 @@ def summary(table: ScoreTable) -> dict[str, dict[str, float]]:
 
 def explained(evaluation: Evaluation) -> dict[str, float]:
     """Ceiling → the model's information gain as a share of it, over the images that both can score."""
-    shares = {}
+    shares: dict[str, float] = {}
     for ceiling in ("gold_standard", "truth"):
         if ceiling in evaluation.baselines:
             best = dict(zip(*_by_image(evaluation.baselines[ceiling], "ig"), strict=True))
@@ -112,7 +112,8 @@ def text_table(evaluation: Evaluation) -> str:
     unscorable = evaluation.table.unscorable()
     for metric, images in unscorable.items():
         if "@" not in metric:
-            lines.append(f"{metric}: {len(images)} images unscorable ({', '.join(images[:3])}{'...' if len(images) > 3 else ''})")
+            first = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
+            lines.append(f"{metric}: {len(images)} images unscorable ({first})")
     return "\n".join(lines)
 
 

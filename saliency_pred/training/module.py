@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from saliency_pred.batch import Batch
-
 from saliency_pred.evaluation.scoring import Scorer, ScoreTable
 from saliency_pred.losses import WeightedLoss
 from saliency_pred.model import SaliencyModel
 from saliency_pred.training.optimizer import OptimizerFactory, Schedule
 from saliency_pred.weights.checkpoint import CONFIG_KEY
-
 
 
 class SaliencyTraining(pl.LightningModule):
@@ -92,7 +90,7 @@ class SaliencyTraining(pl.LightningModule):
         for name in self.scorer.headline:
             self.log(name, means.get(f"val/{name}", float("nan")), prog_bar=True, logger=False)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """The optimiser and its schedule over all steps of the run."""
         optimizer = self.optimizer(self.model)
         total = int(self.trainer.estimated_stepping_batches)
@@ -102,5 +100,3 @@ class SaliencyTraining(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the configuration, so that the checkpoint alone rebuilds the model."""
         checkpoint[CONFIG_KEY] = self.config
-
-

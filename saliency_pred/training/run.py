@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def train(cfg: DictConfig, out: Path) -> Path:
     Raises:
         ValueError, OSError: the configuration or the data are not usable; the message says why.
     """
+    quieten()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
     out.mkdir(parents=True, exist_ok=True)
@@ -55,7 +57,7 @@ def train(cfg: DictConfig, out: Path) -> Path:
     bias = data.centre_bias()
     if model.prior is not None:
         model.prior.fit(bias)
-    if isinstance(model.decoder, CentreBiasReadout):
+    if isinstance(model.decoder, CentreBiasReadout):  # has its centre bias inside, per kind of image
         model.decoder.fit_centre_bias(bias)
     fit_statistics(model, data)
     write_split(data, out / "split.csv")
@@ -77,7 +79,7 @@ def train(cfg: DictConfig, out: Path) -> Path:
         trainer.fit(module, data, ckpt_path=checkpoint_to_resume(cfg.resume, out), weights_only=True)
     except MisconfigurationException as error:
         raise ValueError(f"the trainer refuses its configuration: {error}") from error
-    best = trainer.checkpoint_callback.best_model_path if trainer.checkpoint_callback else ""
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if trainer.interrupted:
         raise KeyboardInterrupt
     return Path(best or out / "checkpoints" / "last.ckpt")
@@ -111,6 +113,13 @@ def train_and_report(cfg: DictConfig, out: Path) -> float | None:
     print(f"{'checkpoint':<11} {best}")
     monitored = str(cfg.callbacks.checkpoint.monitor).removeprefix("val/")
     return facts["scores"].get(monitored, {}).get("mean")
+
+
+def quieten() -> None:
+    """Keep Lightning from printing what is as intended here: frozen layers in evaluation mode, few workers."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (".*in eval mode at the start of training.*", ".*does not have many workers.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message)
 
 
 def build_data(cfg: DictConfig) -> SaliencyDataModule:
@@ -149,9 +158,7 @@ def checkpoint_to_resume(resume: Any, out: Path) -> str | None:
     last = out / "checkpoints" / "last.ckpt"
     if resume is None:
         if last.exists():
-            raise ValueError(
-                f"{out} holds a run already; continue it with resume=auto, or choose another out=DIR"
-            )
+            raise ValueError(f"{out} holds a run already; continue it with resume=auto, or choose another out=DIR")
         return None
     if resume == "auto":
         return str(last) if last.exists() else None

@@ -77,7 +77,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"the weights in {path} do not fit the network that its configuration describes: {error}") from error
+        raise ValueError(
+            f"the weights in {path} do not fit the network that its configuration describes: {error}"
+        ) from error
     bias = state.get("centre_bias")
     return Checkpoint(model.eval(), config, None if bias is None else CentreBias(bias.double()), path)
 
