@@ -194,7 +194,7 @@ def main() -> None:
     tensors = 4 * (3 * length * D + 2 * length * N + N * D)
     print(f"{'floor':10}{once:12.1f}{2 * once + floor['update']:12.1f}{'':9}{tensors / 2**20:10.1f}")
     print(
-        f"  floor: an exp2 ({floor['exp']:.1f} ms) and a multiply-add ({floor['update']:.1f} ms) for each state "
+        f"  floor: exp2 ({floor['exp']:.1f} ms) and multiply-add ({floor['update']:.1f} ms) for each state "
         "forward;\n  both again and a multiply-add for the gradient backward; all in cache. "
         "Memory: the output and all gradients"
     )

@@ -261,7 +261,7 @@ class _Chunks:
         self.drive = _time_first(delta * u).unsqueeze(-2)
         self.B = _time_first(B).unsqueeze(-1)
         # exp2 takes half the time of exp on the CPU; rounding the factor moves a decay by less than 1e-7.
-        self.A_base_2 = A * math.log2(math.e)
+        self.A_base_2 = A.contiguous() * math.log2(math.e)
         self.steps = steps
         self._decay = u.new_empty((steps, u.shape[0], *A.shape))
         self._state = torch.empty_like(self._decay)
@@ -308,7 +308,7 @@ def _backward(
     starts: Tensor,
     chunk_steps: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    grad_y = grad_y.contiguous()
+    grad_y, A = grad_y.contiguous(), A.contiguous()
     grad_delta, grad_drive = (torch.empty_like(u, memory_format=torch.contiguous_format) for _ in range(2))
     grad_B, grad_C = (torch.empty_like(B, memory_format=torch.contiguous_format) for _ in range(2))
     grad_A = torch.zeros_like(A, memory_format=torch.contiguous_format)
