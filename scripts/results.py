@@ -1,0 +1,103 @@
+"""Results as data: take scores.json files into results/scores.csv, and write the README's tables from it.
+
+python scripts/results.py                    write the tables of README.md again
+python scripts/results.py RUN/scores.json... take these in first; rows of the same experiment are replaced
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TABLE = REPOSITORY / "results" / "scores.csv"
+README = REPOSITORY / "README.md"
+METRICS = ("ig", "nss", "auc", "cc", "kld", "sim")
+KEYS = ("experiment", "row", "dataset", "split", "part", "seed", "images")
+ABOUT = ("share_of_gold_standard", "share_of_truth", "ig_baseline", "size", "checkpoint_sha256", "saliency_pred", "torch")
+COLUMNS = (*KEYS, *METRICS, *(f"{m}_{side}" for m in METRICS for side in ("low", "high")), *ABOUT)
+NAMES = {"ig": "IG", "nss": "NSS", "auc": "AUC", "cc": "CC", "kld": "KLD", "sim": "SIM"}
+
+
+def rows_of(scores: dict[str, Any]) -> list[dict[str, str]]:
+    """One row for the model and one for each baseline of a scores.json."""
+    data, about, options = scores["data"], scores["about"], scores["options"]
+    shares = scores["share_of_explainable_ig"]
+    rows = []
+    for name, values in {"model": scores["scores"], **scores["baselines"]}.items():
+        row = dict.fromkeys(COLUMNS, "")
+        row |= {"experiment": f"{about['name']} {data['dataset']}", "row": name, "images": str(scores["images"])}
+        row |= {key: str(data[key]) for key in ("dataset", "split", "part", "seed")}
+        row |= {"ig_baseline": options["ig_baseline"], "size": options["size"]}
+        row |= {key: about[key] for key in ("saliency_pred", "torch")}
+        for metric in METRICS:
+            if metric in values and values[metric]["mean"] is not None:
+                row[metric] = f"{values[metric]['mean']:.4f}"
+                for side in ("low", "high"):
+                    row[f"{metric}_{side}"] = f"{values[metric][side]:.4f}"
+        if name == "model":
+            row["checkpoint_sha256"] = about["checkpoint_sha256"]
+            row |= {f"share_of_{ceiling}": f"{share:.4f}" for ceiling, share in shares.items()}
+        rows.append(row)
+    return rows
+
+
+def read_table() -> list[dict[str, str]]:
+    """The rows of results/scores.csv."""
+    if not TABLE.is_file():
+        return []
+    with TABLE.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def markdown(rows: list[dict[str, str]], experiment: str) -> str:
+    """The table of one experiment; intervals stand behind the model's means."""
+    mine = [row for row in rows if row["experiment"] == experiment]
+    lines = ["| | " + " | ".join(NAMES[m] for m in METRICS) + " |", "|---|" + "---|" * len(METRICS)]
+    for row in mine:
+        cells = []
+        for metric in METRICS:
+            digits = 3 if metric in ("auc", "cc", "sim") else 2
+            cell = f"{float(row[metric]):.{digits}f}" if row[metric] else "–"
+            if row["row"] == "model" and row[f"{metric}_low"]:
+                low, high = (float(row[f"{metric}_{side}"]) for side in ("low", "high"))
+                cell = f"**{cell}** ({low:.{digits}f}–{high:.{digits}f})"
+            cells.append(cell)
+        lines.append(f"| {row['row'].replace('_', ' ')} | " + " | ".join(cells) + " |")
+    shares = [
+        f"{100 * float(mine[0][f'share_of_{ceiling}']):.0f} % of {words}"
+        for ceiling, words in (("gold_standard", "what other viewers explain"), ("truth", "the known optimum"))
+        if mine and mine[0][f"share_of_{ceiling}"]
+    ]
+    return "\n".join([*lines, "", f"{mine[0]['images']} held-out images; {', '.join(shares)}."])
+
+
+def with_tables(text: str, rows: list[dict[str, str]]) -> str:
+    """README's text with the table between each pair of markers written anew."""
+    for experiment in dict.fromkeys(row["experiment"] for row in rows):
+        begin, end = f"<!-- results: {experiment} -->", "<!-- end -->"
+        if begin in text:
+            head, rest = text.split(begin, 1)
+            text = f"{head}{begin}\n{markdown(rows, experiment)}\n{end}{rest.split(end, 1)[1]}"
+    return text
+
+
+def main(files: list[str]) -> None:
+    """Take in new scores, write both files."""
+    new = [row for name in files for row in rows_of(json.loads(Path(name).read_text()))]
+    replaced = {row["experiment"] for row in new}
+    rows = [row for row in read_table() if row["experiment"] not in replaced] + new
+    if new:
+        TABLE.parent.mkdir(exist_ok=True)
+        with TABLE.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    README.write_text(with_tables(README.read_text(), rows))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
