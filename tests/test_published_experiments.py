@@ -28,6 +28,7 @@ MILLIONS = {  # encoder and decoder, as published; without unused classifiers an
     "juntingnet": 34.864,
     "salnet": 25.806,
     "unisal": 3.715,
+    "sum": 57.501,
 }
 
 
