@@ -47,18 +47,23 @@ def show(cfg: DictConfig) -> str:
 
 def explain(command: str, message: str) -> str:
     """Hydra's message, cut to its point, with a suggestion."""
-    if match := re.search(r"Could not find '([^']+)'.*?Available options in '([^']+)':\s*(.*?)\n*(?:Config search|$)", message, re.S):
+    spoken = command.replace("_", " ")  # data_verify.yaml is of `saliency data verify`
+    if match := re.search(
+        r"Could not find '([^']+)'.*?Available options in '([^']+)':\s*(.*?)\n*(?:Config search|$)", message, re.S
+    ):
         wanted, group, options = match[1], match[2], match[3].split()
         return f"{group}={wanted.rsplit('/', 1)[-1]} does not exist{_nearest(wanted.rsplit('/', 1)[-1], options)}"
     if match := re.search(r"Could not override '([^']+)'", message):
         key = match[1]
-        return f"there is no setting '{key}'{_nearest(key, _keys(command))} (saliency {command} --cfg job lists all)"
+        return f"there is no setting '{key}'{_nearest(key, _keys(command))} (saliency {spoken} --cfg job lists all)"
     if match := re.search(r"Missing mandatory value: (\S+)", message):
-        return f"{match[1]} must be given: saliency {command} ... {match[1]}=VALUE"
+        return f"{match[1]} must be given: saliency {spoken} ... {match[1]}=VALUE"
     if "mismatched input" in message or "extraneous input" in message or "token recognition" in message:
-        first = message.strip().splitlines()
-        return f"cannot read a setting: {first[-1] if len(first) > 1 else message}. Quote values with spaces or commas: 'key=\"a, b\"'"
-    return " ".join(line.strip() for line in message.strip().splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line)
+        last = message.strip().splitlines()[-1]
+        return f"cannot read a setting: {last}. Quote values with spaces or commas: 'key=\"a, b\"'"
+    return " ".join(
+        line.strip() for line in message.strip().splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line
+    )
 
 
 def _nearest(wanted: str, options: list[str]) -> str:

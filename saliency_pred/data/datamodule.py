@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from saliency_pred.batch import WHOLE_VIEWING, Batch
+from saliency_pred.data.cache import DiskCache
 from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
 from saliency_pred.data.samplers import EvaluationSampler, Key, TrainSampler
 from saliency_pred.data.transforms import Augmentation, Placement, ResizeRule, resize_image
@@ -33,8 +35,10 @@ class SaliencyDataModule(pl.LightningDataModule):
         augment: albumentations transforms for training, in order.
         workers: loader processes; 0 loads in the main process.
         cache: ``none`` decodes images each time; ``ram`` keeps them in memory at input resolution
-            (augmentations then act on the resized images).
-        blur_sigma: of target densities, pixels of the original image; None: the data set's own.
+            (augmentations then act on the resized images); anything else is a folder to keep them in, for
+            other runs and processes too, see :class:`~saliency_pred.data.cache.DiskCache`.
+        blur_sigma: of target densities, pixels of the original image; None: the data set's own, else one
+            degree of visual angle where that is known.
         seed: of the split, the order and the augmentations.
     """
 
@@ -48,13 +52,11 @@ class SaliencyDataModule(pl.LightningDataModule):
         windows: Sequence[Sequence[float]] | None = None,
         augment: Sequence[Any] = (),
         workers: int = 0,
-        cache: Literal["none", "ram"] = "none",
+        cache: str = "none",
         blur_sigma: float | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if cache not in ("none", "ram"):
-            raise ValueError(f"loader.cache={cache!r} is none of 'none', 'ram'")
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"loader.size must be [height, width] in pixels, got {list(size)}")
         self.dataset = dataset
@@ -71,7 +73,11 @@ class SaliencyDataModule(pl.LightningDataModule):
         self.blur_sigma = blur_sigma
         self.seed = seed
         self.parts = dataset.parts(seed)
-        self.cached_images = CachedImages(len(dataset), self.grid) if cache == "ram" else None
+        self.cached_images: CachedImages | DiskCache | None = None
+        if cache == "ram":
+            self.cached_images = CachedImages(len(dataset), self.grid)
+        elif cache != "none":
+            self.cached_images = DiskCache.open(dataset, self.grid, resize, cache, workers=max(1, workers))
 
     # ------------------------------------------------------------------ loaders
 
@@ -118,6 +124,12 @@ class SaliencyDataModule(pl.LightningDataModule):
         of = getattr(self.dataset, "sampling_weight", None)
         return None if of is None else [of(i) for i in self.parts["train"]]
 
+    def sigma_of(self, dataset: SaliencyDataset) -> float:
+        """Pixels of the original image that the maps of a data set are blurred with; NaN where unknown."""
+        if self.blur_sigma is not None:
+            return self.blur_sigma
+        return dataset.pixel_per_dva if math.isnan(dataset.blur_sigma) else dataset.blur_sigma
+
     # ------------------------------------------------------------------ what is fitted before training
 
     def window_fixations(self, index: int) -> Fixations | None:
@@ -150,7 +162,7 @@ class PreparedImages(Dataset[Batch]):
         self.grid = module.grid
         self.resize = module.resize
         self.windows = module.windows
-        self.blur_sigma = module.blur_sigma
+        self.sigma_of = module.sigma_of
         self.cached = module.cached_images
         self.augmentation = augmentation
         self.original = original
@@ -159,7 +171,7 @@ class PreparedImages(Dataset[Batch]):
         return len(self.dataset)
 
     def __getitem__(self, key: Key) -> Batch:
-        epoch, index = key
+        _, index = key
         dataset, at = self.dataset.source(index)
         image, original = self._image(index)
         fixations, density = dataset.clean_fixations(at), dataset.density(at)
@@ -172,7 +184,6 @@ class PreparedImages(Dataset[Batch]):
         place = Placement.of(_size(image), self.grid, self.resize)
         pixels = torch.from_numpy(np.ascontiguousarray(place.image(image)))
         scale = loaded[1] / original[1] * place.size[1] / _size(image)[1]
-        sigma = dataset.blur_sigma if self.blur_sigma is None else self.blur_sigma
         return Batch(
             image=torch.movedim(pixels, -1, 0).float().div_(255)[None],
             valid=place.valid()[None],
@@ -182,7 +193,7 @@ class PreparedImages(Dataset[Batch]):
             original_size=torch.tensor([original]),
             domain=torch.tensor([DOMAINS[dataset.domain]]),
             pixel_per_dva=torch.tensor([dataset.pixel_per_dva * scale], dtype=torch.float32),
-            blur_sigma=torch.tensor([sigma * scale], dtype=torch.float32),
+            blur_sigma=torch.tensor([self.sigma_of(dataset) * scale], dtype=torch.float32),
             fixations=None if fixations is None else place.fixations(fixations).assign_windows(self.windows),
             density=None if density is None else place.density(density)[None],
             original_fixations=None if exact[0] is None else exact[0].assign_windows(self.windows),
@@ -194,9 +205,11 @@ class PreparedImages(Dataset[Batch]):
         if self.cached is None:
             image = self.dataset.image(index)
             return image, _size(image)
-        image = self.cached.get(index)
-        if image is not None:
-            return image, self.dataset.size(index)
+        if isinstance(self.cached, DiskCache):
+            return self.cached.get(index), self.dataset.size(index)
+        kept = self.cached.get(index)
+        if kept is not None:
+            return kept, self.dataset.size(index)
         image = self.dataset.image(index)
         original = _size(image)
         small = resize_image(image, Placement.of(original, self.grid, self.resize).size)
@@ -241,7 +254,7 @@ def collate(items: Sequence[Batch]) -> Batch:
     densities = [item.density for item in items]
     originals = [item.original_density for item in items]
     return Batch(
-        **{name: stacked(name) for name in _STACKED},  # type: ignore[arg-type]
+        **{name: stacked(name) for name in _STACKED},
         image_id=[name for item in items for name in item.image_id],
         dataset=[name for item in items for name in item.dataset],
         fixations=packed("fixations"),
