@@ -60,13 +60,9 @@ class CAT2000(StillDataset):
     ) -> None:
         super().__init__(root, split, outside)
         if part not in ("train", "test") or padding not in ("keep", "crop"):
-            raise ValueError(
-                f"{self.name}: part={part!r} must be train or test, padding={padding!r} keep or crop"
-            )
+            raise ValueError(f"{self.name}: part={part!r} must be train or test, padding={padding!r} keep or crop")
         if maps and (padding == "crop" or part == "test"):
-            raise ValueError(
-                f"{self.name}: the shipped maps are of the padded training pictures; set data.maps=false"
-            )
+            raise ValueError(f"{self.name}: the shipped maps are of the padded training pictures; set data.maps=false")
         self.part = part
         self.crop = padding == "crop"
         self._boxes: dict[int, tuple[int, int, int, int]] = {}
@@ -124,8 +120,7 @@ class CAT2000(StillDataset):
         binary = np.asarray(read_mat(path, "fixLocs"))
         if binary.shape != self.expected_size:
             raise DatasetLayoutError(
-                f"{path}: fixLocs is {binary.shape}, CAT2000's are {self.expected_size}; unpack "
-                "trainSet.zip again"
+                f"{path}: fixLocs is {binary.shape}, CAT2000's are {self.expected_size}; unpack trainSet.zip again"
             )
         rows, cols = np.nonzero(binary)
         top, left = self._box(index)[:2] if self.crop else (0, 0)
@@ -134,9 +129,7 @@ class CAT2000(StillDataset):
     def _box(self, index: int, picture: np.ndarray | None = None) -> tuple[int, int, int, int]:
         """(top, left, height, width) of what is not grey margin."""
         if index not in self._boxes:
-            self._boxes[index] = content_box(
-                read_image(self.paths[index], self.exif) if picture is None else picture
-            )
+            self._boxes[index] = content_box(read_image(self.paths[index], self.exif) if picture is None else picture)
         return self._boxes[index]
 
 

@@ -68,9 +68,7 @@ class _COCOGaze(StillDataset):
                 if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
                     first = images.setdefault(path.stem, path)
                     if first.suffix != path.suffix:
-                        raise DatasetLayoutError(
-                            f"{self.name}: {first} and {path} have the same name; remove one"
-                        )
+                        raise DatasetLayoutError(f"{self.name}: {first} and {path} have the same name; remove one")
         if not images:
             raise DatasetLayoutError(f"{self.name}: {bases[0]} holds no pictures")
         return images

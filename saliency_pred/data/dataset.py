@@ -168,6 +168,4 @@ class SaliencyDataset(ABC):
 
     def sample(self, index: int) -> Sample:
         """Everything about one image."""
-        return Sample(
-            self.image(index), self.clean_fixations(index), self.density(index), self.image_ids[index]
-        )
+        return Sample(self.image(index), self.clean_fixations(index), self.density(index), self.image_ids[index])

@@ -51,8 +51,7 @@ class FIGRIM(StillDataset):
             if len(stems) < len(by_path):
                 twice = sorted({p.stem for n, p in by_path.items() if stems[p.stem] != n})
                 raise DatasetLayoutError(
-                    f"{self.name}: {self.root / folder} has {twice[0]} in two categories; records name "
-                    "files only"
+                    f"{self.name}: {self.root / folder} has {twice[0]} in two categories; records name files only"
                 )
             rows = read_userdata(self.root / file, "allImages", showings)
             for stem in self._match({s: by_path[n] for s, n in stems.items()}, rows):

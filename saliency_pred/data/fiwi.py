@@ -24,9 +24,7 @@ class FIWI(StillDataset):
 
     def __init__(self, root: str | Path, split: str = "99/50", outside: OutsidePolicy = "drop") -> None:
         super().__init__(root, split, outside)
-        images = list_images(
-            find_folder(self.root, ["stimuli"], f"{self.name}: images"), f"{self.name}: images"
-        )
+        images = list_images(find_folder(self.root, ["stimuli"], f"{self.name}: images"), f"{self.name}: images")
         maps = list_images(find_folder(self.root, ["all5"], f"{self.name}: maps"), f"{self.name}: maps")
         self.image_ids = self._match(images, maps)
         self.paths = [images[stem] for stem in self.image_ids]

@@ -42,9 +42,7 @@ class FixationTable:
                 parts[name].append(array[good])
         self._start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self._columns = {
-            name: np.concatenate(arrays)
-            if arrays
-            else np.zeros(0, np.int64 if name == "viewer" else np.float64)
+            name: np.concatenate(arrays) if arrays else np.zeros(0, np.int64 if name == "viewer" else np.float64)
             for name, arrays in parts.items()
         }
 

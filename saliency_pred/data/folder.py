@@ -138,9 +138,7 @@ class Folder(StillDataset):
             if "viewer" in record:
                 viewer = np.array([number[str(v)] for v in record["viewer"]], dtype=np.int64)
             numeric = {key: _numbers(record[key], key, name, path) for key in record if key != "viewer"}
-            lengths = {key: len(v) for key, v in numeric.items()} | (
-                {} if viewer is None else {"viewer": len(viewer)}
-            )
+            lengths = {key: len(v) for key, v in numeric.items()} | ({} if viewer is None else {"viewer": len(viewer)})
             if len(set(lengths.values())) > 1:
                 raise DatasetLayoutError(f"{path}: {name}: columns of different lengths {lengths}")
             rows[image] = (numeric["x"], numeric["y"], numeric.get("time"), numeric.get("duration"), viewer)
@@ -150,21 +148,15 @@ class Folder(StillDataset):
 def _pictures(base: Path, passed_over: set[str]) -> dict[str, Path]:
     """Pictures below ``base``, by path without ending."""
     if not base.is_dir():
-        raise DatasetNotFoundError(
-            f"folder: {base} does not exist; put the pictures there, or set data.images=."
-        )
+        raise DatasetNotFoundError(f"folder: {base} does not exist; put the pictures there, or set data.images=.")
     found: dict[str, Path] = {}
 
     def failed(problem: OSError) -> None:
-        raise BrokenFileError(
-            f"folder: {problem.filename} may not be listed: {problem.strerror}"
-        ) from problem
+        raise BrokenFileError(f"folder: {problem.filename} may not be listed: {problem.strerror}") from problem
 
     for folder, below, files in os.walk(base, onerror=failed):  # does not follow links, so never in a circle
         here = Path(folder)
-        below[:] = sorted(
-            d for d in below if not d.startswith(".") and not (here == base and d in passed_over)
-        )
+        below[:] = sorted(d for d in below if not d.startswith(".") and not (here == base and d in passed_over))
         for file in sorted(files):
             path = here / file
             if file.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -223,9 +215,7 @@ def _read_csv(path: Path) -> dict[str, dict[str, list[Any]]]:
         if len(row) != len(header):
             raise DatasetLayoutError(f"{path}, line {number}: {len(row)} values for {len(header)} columns")
         values = dict(zip(header, (cell.strip() for cell in row), strict=True))
-        record = records.setdefault(
-            values.pop("image"), {column: [] for column in header if column != "image"}
-        )
+        record = records.setdefault(values.pop("image"), {column: [] for column in header if column != "image"})
         for column, text in values.items():
             try:
                 value = text if column == "viewer" else (float(text) if text else math.nan)
@@ -256,9 +246,7 @@ def _read_npz_folder(path: Path) -> dict[str, dict[str, Any]]:
             with np.load(file, allow_pickle=False) as stored:
                 record = {key: stored[key] for key in stored.files}
         except Exception as problem:  # zipfile, zlib, OSError, ValueError: by kind of damage
-            raise BrokenFileError(
-                f"{file} cannot be read ({problem}); write it again with numpy.savez"
-            ) from problem
+            raise BrokenFileError(f"{file} cannot be read ({problem}); write it again with numpy.savez") from problem
         _check_keys(record, str(file))
         records[file.relative_to(path).with_suffix("").as_posix()] = record
     if not records:
@@ -270,6 +258,5 @@ def _check_keys(record: Iterable[str], where: str) -> None:
     keys = set(record)
     if not {"x", "y"} <= keys or keys - {"x", "y", *_OPTIONAL}:
         raise DatasetLayoutError(
-            f"{where}: expected x, y and perhaps time, duration, viewer; found "
-            f"{', '.join(sorted(keys)) or 'nothing'}"
+            f"{where}: expected x, y and perhaps time, duration, viewer; found {', '.join(sorted(keys)) or 'nothing'}"
         )

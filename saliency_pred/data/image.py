@@ -15,9 +15,7 @@ from PIL import Image, ImageOps
 
 from saliency_pred.data.errors import BrokenFileError
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
-)
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 """Endings, in lower case, of the files that are taken for pictures when a folder is listed."""
 
 _UNROTATED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -25,7 +23,7 @@ _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap width and height
 
 
 def read_image(path: str | Path, exif: bool = True) -> np.ndarray:
-    """uint8 (H, W, 3) RGB, rotated as EXIF says (unless ``exif`` is False).
+    """uint8 (H, W, 3) RGB, rotated as EXIF says (unless ``exif`` is False; TIFF always is).
 
     Grey becomes three equal channels, 16 bit are cut to the upper 8, transparency is laid on white (what a
     browser page shows), CMYK is converted, and of animations the first frame is taken.
@@ -78,8 +76,11 @@ def image_size(path: str | Path, exif: bool = True) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            if exif and picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
-                width, height = height, width
+            if picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+                if picture.format == "TIFF":  # Pillow's releases differ in whether the size is turned already
+                    height, width = read_image(path, exif).shape[:2]
+                elif exif:
+                    width, height = height, width
             return height, width
     except Exception as problem:
         raise _unreadable(path, None, problem) from problem
@@ -105,9 +106,7 @@ def _unreadable(path: str | Path, size: int | None, problem: Exception) -> Broke
         return BrokenFileError(f"{path} is a folder where an image file was expected")
     if isinstance(problem, Image.DecompressionBombError):
         return BrokenFileError(f"{path} has too many pixels to be opened safely ({problem}); make it smaller")
-    if (
-        isinstance(problem, OSError) and problem.errno is not None
-    ):  # the system's word: a link loop, a lost disk ...
+    if isinstance(problem, OSError) and problem.errno is not None:  # the system's word: a link loop, a lost disk ...
         return BrokenFileError(f"{path} cannot be read: {problem.strerror}")
     if size is None:
         size = path.stat().st_size
@@ -115,9 +114,7 @@ def _unreadable(path: str | Path, size: int | None, problem: Exception) -> Broke
         return BrokenFileError(f"{path} is empty (0 bytes); copy or download it again")
     what = str(problem).replace("<_io.BytesIO object at", "data at")
     kind = "is truncated" if "truncated" in what.lower() else "is damaged or no picture"
-    return BrokenFileError(
-        f"{path} {kind} ({size} bytes; {type(problem).__name__}: {what}); copy or download it again"
-    )
+    return BrokenFileError(f"{path} {kind} ({size} bytes; {type(problem).__name__}: {what}); copy or download it again")
 
 
 def _is_complete(data: bytes) -> bool:
@@ -163,9 +160,7 @@ def _jpeg_channels(data: bytes) -> int:
 
 def _to_rgb(picture: Image.Image) -> np.ndarray:
     if picture.mode.startswith("I"):  # 16-bit grey, as I;16 or (by older Pillow) widened to I
-        return np.repeat(
-            (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)[..., None], 3, -1
-        )
+        return np.repeat((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)[..., None], 3, -1)
     if picture.mode == "F":
         raise ValueError("floating-point pictures have no agreed white; save it with 8 or 16 bit")
     if "A" in picture.getbands() or "transparency" in picture.info:

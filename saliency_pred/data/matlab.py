@@ -40,17 +40,14 @@ def read_mat(path: str | Path, variable: str | None = None) -> Any:
     except BrokenFileError:
         raise
     except PermissionError as problem:
-        raise BrokenFileError(
-            f"{path} may not be read by this user; change its permissions (chmod u+r)"
-        ) from problem
+        raise BrokenFileError(f"{path} may not be read by this user; change its permissions (chmod u+r)") from problem
     except FileNotFoundError as problem:
         raise BrokenFileError(f"{path} does not exist (or is a link to a file that does not)") from problem
     except OSError as problem:
         raise BrokenFileError(f"{path} cannot be read: {problem}; copy or download it again") from problem
     except Exception as problem:  # ValueError, TypeError, zlib.error ... by kind of damage
         raise BrokenFileError(
-            f"{path} is truncated or no MATLAB file ({type(problem).__name__}: {problem}); copy or "
-            "download it again"
+            f"{path} is truncated or no MATLAB file ({type(problem).__name__}: {problem}); copy or download it again"
         ) from problem
     if variable is None:
         return contents
@@ -98,9 +95,7 @@ def columns(value: Any, count: int, where: str) -> np.ndarray:
     if array.size == 0:
         return np.zeros((0, count))
     if array.ndim != 2 or array.shape[1] < count or array.dtype == object:
-        raise DatasetLayoutError(
-            f"{where}: expected {count} columns of numbers, found {array.dtype} {array.shape}"
-        )
+        raise DatasetLayoutError(f"{where}: expected {count} columns of numbers, found {array.dtype} {array.shape}")
     return array[:, :count].astype(np.float64)
 
 
@@ -137,11 +132,7 @@ def _from_hdf5(item: Any, file: h5py.File) -> Any:
         shape: tuple[int, ...] = (1, 1)
         for name, child in item.items():
             # A struct array holds, per field, an array of references that bears no class of its own.
-            if (
-                isinstance(child, h5py.Dataset)
-                and child.dtype == h5py.ref_dtype
-                and "MATLAB_class" not in child.attrs
-            ):
+            if isinstance(child, h5py.Dataset) and child.dtype == h5py.ref_dtype and "MATLAB_class" not in child.attrs:
                 shape = child.shape[::-1]
                 fields[name] = [_from_hdf5(file[ref], file) for ref in child[()].T.flat]
             else:

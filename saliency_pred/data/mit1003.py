@@ -80,8 +80,7 @@ class MIT1003(StillDataset):
         data = self.root / "DATA"
         if not data.is_dir():
             raise DatasetNotFoundError(
-                f"{self.name}: {data} with one folder of recordings per viewer is missing; unpack "
-                "DATA.zip there"
+                f"{self.name}: {data} with one folder of recordings per viewer is missing; unpack DATA.zip there"
             )
         self.viewers = sorted(p.name for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
         if not self.viewers:
@@ -116,8 +115,7 @@ class MIT1003(StillDataset):
         variable = stem[:_LONGEST_NAME]
         if variable not in contents:
             raise DatasetLayoutError(
-                f"{path} has no variable {variable!r} but {sorted(contents) or 'nothing'}: it is not "
-                "MIT1003's"
+                f"{path} has no variable {variable!r} but {sorted(contents) or 'nothing'}: it is not MIT1003's"
             )
         trials = entries(field(contents[variable], "DATA", str(path)))
         samples = columns(field(trials[0], "eyeData", f"{path}: DATA(1)"), 2, f"{path}: DATA(1).eyeData")
@@ -146,9 +144,7 @@ class MIT300(StillDataset):
 
     def __init__(self, root: str | Path, split: str = "official", outside: OutsidePolicy = "drop") -> None:
         super().__init__(root, split, outside)
-        folder = find_folder(
-            self.root, ["BenchmarkIMAGES", "BenchmarkIMAGES/BenchmarkIMAGES"], f"{self.name}: images"
-        )
+        folder = find_folder(self.root, ["BenchmarkIMAGES", "BenchmarkIMAGES/BenchmarkIMAGES"], f"{self.name}: images")
         try:
             images = list_images(folder, f"{self.name}: images")
         except DatasetLayoutError:

@@ -39,9 +39,7 @@ class NUSVIPDataset(StillDataset):
         saccade_gap: float | None = None,
     ) -> None:
         super().__init__(root, split, outside)
-        stimuli = find_folder(
-            self.root, [f"{f}/stimuli".lstrip("/") for f in self.folders], f"{self.name}: images"
-        )
+        stimuli = find_folder(self.root, [f"{f}/stimuli".lstrip("/") for f in self.folders], f"{self.name}: images")
         images = list_images(stimuli, f"{self.name}: images")
         rows = read_nusvip(stimuli.parent / "eye" / "fixations.mat", saccade_gap)
         self.image_ids = self._match(images, rows)
@@ -75,15 +73,10 @@ def read_nusvip(path: Path, saccade_gap: float | None = None) -> dict[str, Row]:
             duration = numbers(field(subject, "fix_duration", whose)) / 1000
             if not len(x) == len(y) == len(duration):
                 raise DatasetLayoutError(
-                    f"{whose}: {len(x)} fix_x, {len(y)} fix_y and {len(duration)} fix_duration; they "
-                    "belong together"
+                    f"{whose}: {len(x)} fix_x, {len(y)} fix_y and {len(duration)} fix_duration; they belong together"
                 )
-            onset = (
-                np.full(len(x), np.nan) if saccade_gap is None else cumulative_onsets(duration, saccade_gap)
-            )
-            parts.append(
-                (x - 0.5, y - 0.5, onset, duration, np.full(len(x), viewer))
-            )  # 1-based to pixel edges
+            onset = np.full(len(x), np.nan) if saccade_gap is None else cumulative_onsets(duration, saccade_gap)
+            parts.append((x - 0.5, y - 0.5, onset, duration, np.full(len(x), viewer)))  # 1-based to pixel edges
         columns = [np.concatenate(c) for c in zip(*parts, strict=True)] if parts else [np.zeros(0)] * 5
         rows[stem] = (columns[0], columns[1], columns[2], columns[3], columns[4])
     return rows

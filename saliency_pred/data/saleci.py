@@ -35,9 +35,7 @@ class SalECI(StillDataset):
         self, root: str | Path, split: str = "0.9/0.1", outside: OutsidePolicy = "drop", maps: bool = False
     ) -> None:
         super().__init__(root, split, outside)
-        images = list_images(
-            find_folder(self.root, ["ALLSTIMULI"], f"{self.name}: images"), f"{self.name}: images"
-        )
+        images = list_images(find_folder(self.root, ["ALLSTIMULI"], f"{self.name}: images"), f"{self.name}: images")
         self._truth = find_folder(self.root, ["ALLFIXATIONMAPS"], f"{self.name}: fixations")
         shipped = list_files(self._truth, [".jpg", ".png"], f"{self.name}: fixations")
         ending = "_fixPts"

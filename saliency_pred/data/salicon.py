@@ -157,8 +157,7 @@ class SALICON(StillDataset):
             base = next((f for s in _SLICES if (f := self.root / s.format(part=part)).is_dir()), None)
             if base is None:
                 raise DatasetNotFoundError(
-                    f"{self.name}: TempSAL's slices are missing; unpack them as "
-                    f"{self.root / 'saliency_volumes_5'}"
+                    f"{self.name}: TempSAL's slices are missing; unpack them as {self.root / 'saliency_volumes_5'}"
                 )
             return [base / f"{name}_{k}.png" for k in range(5)]
 

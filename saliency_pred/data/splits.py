@@ -16,6 +16,7 @@ number of processes.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +28,7 @@ PER_CATEGORY = "per-category-"
 def split_indices(
     image_ids: Sequence[str],
     split: str,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     categories: Sequence[str | None] | None = None,
     official: Sequence[str | None] | None = None,
 ) -> dict[str, list[int]]:
@@ -48,9 +49,7 @@ def split_indices(
         return {"train": list(range(n)), "val": list(range(n))}
     if split == "official":
         if official is None or not any(official):
-            raise ValueError(
-                "split 'official': this data set is released without parts; write 0.8/0.2 or the like"
-            )
+            raise ValueError("split 'official': this data set is released without parts; write 0.8/0.2 or the like")
         parts = {name: [i for i in range(n) if official[i] == name] for name in PARTS}
         return {name: indices for name, indices in parts.items() if indices}
     if split.startswith(PER_CATEGORY):
@@ -60,7 +59,8 @@ def split_indices(
         for category in sorted({c or "" for c in categories}):
             members = [i for i in range(n) if (categories[i] or "") == category]
             try:
-                drawn = split_indices([image_ids[i] for i in members], split.removeprefix(PER_CATEGORY), seed)
+                own = [*([seed] if isinstance(seed, int) else seed), zlib.crc32(category.encode())]
+                drawn = split_indices([image_ids[i] for i in members], split.removeprefix(PER_CATEGORY), own)
             except ValueError as problem:
                 raise ValueError(f"category {category or '(none)'}: {problem}") from problem
             for name, chosen in drawn.items():
@@ -89,8 +89,7 @@ def split_indices(
         ends = list(np.cumsum([int(s) for s in numbers]))
         if ends[-1] > n:
             raise ValueError(
-                f"split {split!r} needs {ends[-1]} images, the data set has {n}; "
-                "shares such as 0.8/0.2 fit any number"
+                f"split {split!r} needs {ends[-1]} images, the data set has {n}; shares such as 0.8/0.2 fit any number"
             )
     starts = [0, *ends[:-1]]
     parts = {name: sorted(order[a:b]) for name, a, b in zip(PARTS, starts, ends, strict=False)}

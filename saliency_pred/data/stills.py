@@ -229,9 +229,7 @@ class StillDataset(SaliencyDataset):
         for i in sorted(set(range(len(self.image_ids))) - set(indices)):
             self.note(otherwise, self.image_ids[i])
         if not indices:
-            raise DatasetLayoutError(
-                f"{self.name}: no image in {self.root} has a fixation left ({otherwise})"
-            )
+            raise DatasetLayoutError(f"{self.name}: no image in {self.root} has a fixation left ({otherwise})")
         self.image_ids = [self.image_ids[i] for i in indices]
         self.paths = [self.paths[i] for i in indices]
         if self.map_paths is not None:
@@ -247,9 +245,7 @@ class StillDataset(SaliencyDataset):
         for i in np.linspace(0, len(self) - 1, min(len(self), _CHECKED_AT_OPENING)).astype(int):
             try:
                 fixations = self.fixations(int(i))
-            except (
-                BrokenFileError
-            ):  # one broken file does not condemn the set; it is reported where it is needed
+            except BrokenFileError:  # one broken file does not condemn the set; it is reported where it is needed
                 continue
             if fixations is not None:
                 total, inside = total + len(fixations), inside + int(fixations.inside.sum())

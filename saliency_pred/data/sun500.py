@@ -36,13 +36,9 @@ class SUN500(StillDataset):
         path = base / "tidy" / "fixations.mat"
         cells = read_mat(path, "fixations")
         info = base / "tidy" / "imgInfo.mat"
-        sizes = columns(
-            field(read_mat(info, "imgInfo"), "size", f"{info}: imgInfo"), 2, f"{info}: imgInfo.size"
-        )
+        sizes = columns(field(read_mat(info, "imgInfo"), "size", f"{info}: imgInfo"), 2, f"{info}: imgInfo.size")
         if not isinstance(cells, np.ndarray) or cells.dtype != object or cells.ndim != 2:
-            raise DatasetLayoutError(
-                f"{path}: fixations must be a cell array (image, viewer), found {cells!r:.60}"
-            )
+            raise DatasetLayoutError(f"{path}: fixations must be a cell array (image, viewer), found {cells!r:.60}")
         if not len(images) == len(cells) == len(sizes):
             raise DatasetLayoutError(
                 f"{self.name}: {len(images)} images in {base / 'stimuli'}, but {len(cells)} records in "

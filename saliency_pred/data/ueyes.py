@@ -87,9 +87,7 @@ class UEyes(StillDataset):
             self._attach_maps(lambda stem: [by_stem.get(stem, folder / f"{stem}.png")])
         self._finish()
 
-    def _read_logs(
-        self, logs: dict[str, Path], gaze: str, seconds: float | None
-    ) -> dict[str, tuple[np.ndarray, ...]]:
+    def _read_logs(self, logs: dict[str, Path], gaze: str, seconds: float | None) -> dict[str, tuple[np.ndarray, ...]]:
         """Shares of the screen, onset, duration and viewer of each image, by the image's stem."""
         collected: dict[str, list[tuple[float, ...]]] = {}
         for stem, path in logs.items():
@@ -105,9 +103,7 @@ class UEyes(StillDataset):
                 # The authors' own code passes over broken logs, too: one viewer less for one block.
                 self.note("log that cannot be read", str(problem))
         if not collected:
-            raise DatasetLayoutError(
-                f"{self.name}: no log in {self.root / 'eyetracker_logs'} holds a fixation"
-            )
+            raise DatasetLayoutError(f"{self.name}: no log in {self.root / 'eyetracker_logs'} holds a fixation")
         return {stem: tuple(np.array(rows, dtype=np.float64).T) for stem, rows in collected.items()}
 
     def _read_info(self) -> dict[str, tuple[str, str]]:
@@ -161,9 +157,7 @@ def read_gazepoint(path: Path, gaze: str) -> list[tuple[str, tuple[float, float,
     ]
     missing = [name for name in wanted if name not in header]
     if missing:
-        raise DatasetLayoutError(
-            f"{path} has no column {', '.join(missing)}; it is no Gazepoint fixation log"
-        )
+        raise DatasetLayoutError(f"{path} has no column {', '.join(missing)}; it is no Gazepoint fixation log")
     media, x, y, time, duration, valid = (header.index(name) for name in wanted)
     found = []
     for line, row in enumerate(rows[1:], start=2):
@@ -174,7 +168,5 @@ def read_gazepoint(path: Path, gaze: str) -> list[tuple[str, tuple[float, float,
             if row[valid].strip() == "1" and row[media].strip():
                 found.append((row[media].strip(), values))
         except (IndexError, ValueError) as problem:
-            raise BrokenFileError(
-                f"{path}, line {line} is cut off or no row of numbers: {problem}"
-            ) from problem
+            raise BrokenFileError(f"{path}, line {line} is cut off or no row of numbers: {problem}") from problem
     return found

@@ -25,9 +25,7 @@ def windows_from_bounds(bounds: object) -> Tensor:
 def equal_time_windows(viewing_time: float, count: int) -> Tensor:
     """(count, 2) float64: ``viewing_time`` seconds cut into windows of equal length."""
     if not viewing_time > 0 or count < 1:
-        raise ValueError(
-            f"need a viewing time above 0 and a count of at least 1, got {viewing_time} and {count}"
-        )
+        raise ValueError(f"need a viewing time above 0 and a count of at least 1, got {viewing_time} and {count}")
     return windows_from_bounds(np.linspace(0.0, viewing_time, count + 1))
 
 

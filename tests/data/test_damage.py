@@ -66,9 +66,7 @@ class Set(NamedTuple):
 
 
 SETS = {
-    "osie": Set(
-        once(osie.write), lambda r: OSIE(r, "all"), "data/stimuli/1002.jpg", "data/eye/fixations.mat"
-    ),
+    "osie": Set(once(osie.write), lambda r: OSIE(r, "all"), "data/stimuli/1002.jpg", "data/eye/fixations.mat"),
     "osie_mouse": Set(
         once(osie.write),
         lambda r: OSIEMouse(r, "all"),
@@ -109,9 +107,7 @@ SETS = {
         "trainSet/FIXATIONLOCS/Action/002.mat",
         "trainSet/FIXATIONLOCS",
     ),
-    "sun500": Set(
-        once(sun500.write), lambda r: SUN500(r, "all"), "data/stimuli/002.jpg", "data/tidy/fixations.mat"
-    ),
+    "sun500": Set(once(sun500.write), lambda r: SUN500(r, "all"), "data/stimuli/002.jpg", "data/tidy/fixations.mat"),
     "toronto": Set(
         once(toronto.write),
         lambda r: Toronto(r, "all"),
@@ -390,9 +386,7 @@ def test_truncated_json_names_the_file(name: str, tmp_path: Path) -> None:
         s.open(root)
 
 
-@pytest.mark.parametrize(
-    "name", ["osie", "salicon", "cat2000", "toronto", "fiwi_bubbleview", "figrim", "sun500"]
-)
+@pytest.mark.parametrize("name", ["osie", "salicon", "cat2000", "toronto", "fiwi_bubbleview", "figrim", "sun500"])
 def test_mat_of_version_73_simply_loads(name: str, tmp_path: Path) -> None:
     s = SETS[name]
     root = s.write(tmp_path / "set")
@@ -601,8 +595,7 @@ def test_one_image_with_all_its_fixations_outside_is_counted(tmp_path: Path) -> 
     root = folder.write(tmp_path)
     lines = (root / "fixations.csv").read_text().splitlines()
     moved = [
-        ",".join(["b.png", "900", "900", *line.split(",")[3:]]) if line.startswith("b") else line
-        for line in lines
+        ",".join(["b.png", "900", "900", *line.split(",")[3:]]) if line.startswith("b") else line for line in lines
     ]
     (root / "fixations.csv").write_text("\n".join(moved))
     dataset = Folder(root, "all")

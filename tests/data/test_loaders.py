@@ -76,27 +76,19 @@ def _mouse(kind: str) -> dict[str, Looks]:
 
 CASES = {
     "osie": Case(once(osie.write), lambda r: OSIE(r, "all"), osie.truth, ("duration", "viewer")),
-    "osie-inner": Case(
-        lambda r: osie.write(r) / "data", lambda r: OSIE(r, "all"), osie.truth, ("duration", "viewer")
-    ),
+    "osie-inner": Case(lambda r: osie.write(r) / "data", lambda r: OSIE(r, "all"), osie.truth, ("duration", "viewer")),
     "osie-lab": Case(once(osie.write), lambda r: OSIEMouse(r, "all"), lambda: _mouse("lab"), ()),
     "osie-amt": Case(once(osie.write), lambda r: OSIEMouse(r, "all", mouse="amt"), lambda: _mouse("amt"), ()),
-    "eyecrowd": Case(
-        once(eyecrowd.write), lambda r: EyeCrowd(r, "all"), eyecrowd.truth, ("duration", "viewer")
-    ),
+    "eyecrowd": Case(once(eyecrowd.write), lambda r: EyeCrowd(r, "all"), eyecrowd.truth, ("duration", "viewer")),
     "mit1003-nusvip": Case(
         once(mit1003.write_nusvip), lambda r: MIT1003(r, "all"), mit1003.nusvip_truth, ("duration", "viewer")
     ),
     "salicon": Case(once(salicon.write), SALICON, salicon.truth, ("time", "viewer")),
-    "salicon-2015": Case(
-        once(salicon.write), lambda r: SALICON(r, "2015"), salicon.truth, ("time", "viewer")
-    ),
+    "salicon-2015": Case(once(salicon.write), lambda r: SALICON(r, "2015"), salicon.truth, ("time", "viewer")),
     "salicon-binary": Case(once(salicon.write_binary), SALICON, salicon.truth, ()),
     "salicon-json": Case(once(salicon.write_json), lambda r: SALICON(r, "2015"), salicon.truth, ()),
     "cat2000": Case(once(cat2000.write), lambda r: CAT2000(r, "all"), cat2000.truth, ()),
-    "sun500": Case(
-        once(sun500.write), lambda r: SUN500(r, "all"), sun500.truth, ("time", "duration", "viewer")
-    ),
+    "sun500": Case(once(sun500.write), lambda r: SUN500(r, "all"), sun500.truth, ("time", "duration", "viewer")),
     "toronto": Case(once(toronto.write), lambda r: Toronto(r, "all"), toronto.truth, ()),
     "fiwi_bubbleview": Case(
         once(bubbleview.write), lambda r: FIWIBubbleView(r, "all"), bubbleview.truth, ("time", "viewer")
@@ -139,9 +131,7 @@ def rows(viewers: Looks, stored: tuple[str, ...]) -> np.ndarray:
     joined = []
     for k, v in enumerate(viewers):
         columns = [v[:, 0], v[:, 1]]
-        columns += [
-            np.full(len(v), k) if c == "viewer" else v[:, {"time": 2, "duration": 3}[c]] for c in stored
-        ]
+        columns += [np.full(len(v), k) if c == "viewer" else v[:, {"time": 2, "duration": 3}[c]] for c in stored]
         joined.append(np.stack(columns, axis=1))
     return _sorted(np.concatenate(joined))
 
@@ -199,9 +189,7 @@ def test_contract(name: str, tmp_path: Path) -> None:
         assert a is not None
         assert b is not None
         assert torch.equal(a.x, b.x)
-    open_files = (
-        {p.resolve() for p in Path("/proc/self/fd").iterdir()} if Path("/proc/self/fd").exists() else set()
-    )
+    open_files = {p.resolve() for p in Path("/proc/self/fd").iterdir()} if Path("/proc/self/fd").exists() else set()
     assert not any(tmp_path in p.parents for p in open_files)
 
 
@@ -244,16 +232,12 @@ def test_salicon_parts_maps_and_slices(tmp_path: Path) -> None:
     official = SALICON(tmp_path, maps="official")
     assert list(official.parts()) == ["train", "val"]
     for i in range(len(official)):
-        with Image.open(
-            tmp_path / "maps" / official.official_part(i) / f"{official.image_ids[i]}.png"
-        ) as stored:
+        with Image.open(tmp_path / "maps" / official.official_part(i) / f"{official.image_ids[i]}.png") as stored:
             levels = np.asarray(stored, dtype=float)
         density = official.density(i)
         assert density is not None
         np.testing.assert_allclose(density[0].numpy(), levels / levels.sum(), rtol=1e-5)
-        assert torch.equal(
-            official.fixations(i).x, dataset.fixations(dataset.image_ids.index(official.image_ids[i])).x
-        )
+        assert torch.equal(official.fixations(i).x, dataset.fixations(dataset.image_ids.index(official.image_ids[i])).x)
     slices = SALICON(tmp_path, maps="slices")
     assert slices.image_ids == salicon.names("val")
     assert slices.density(0).shape == (5, 480, 640)
@@ -276,9 +260,7 @@ def test_salicon_slices_are_rebuilt_from_the_samples(tmp_path: Path) -> None:
         slices = found.assign_windows(equal_time_windows(5.0, 5))
         truth = np.concatenate(salicon.truth()[name])
         want = {(x, y): min(int(1000 * t * 5 / 5000), 4) for x, y, t, _ in truth}
-        got = dict(
-            zip(zip(slices.x.tolist(), slices.y.tolist(), strict=True), slices.window.tolist(), strict=True)
-        )
+        got = dict(zip(zip(slices.x.tolist(), slices.y.tolist(), strict=True), slices.window.tolist(), strict=True))
         assert got == want
 
 
@@ -416,9 +398,7 @@ def test_opening_ten_thousand_pictures_is_fast(tmp_path: Path) -> None:
     assert len(pickle.dumps(dataset)) < 10e6
 
 
-def test_parsed_json_is_kept_and_remade_when_it_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parsed_json_is_kept_and_remade_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import saliency_pred.data.salicon as module
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
