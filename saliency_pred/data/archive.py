@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -71,7 +73,7 @@ def unpack(
                     sink.write(block)
                     step(len(block))
             count += 1
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as problem:
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as problem:
         raise BrokenFileError(f"{archive} is damaged or no archive ({problem}); download it again") from problem
     except RuntimeError as problem:  # zipfile's word for a password or an unknown compression
         raise BrokenFileError(f"{archive} cannot be unpacked: {problem}") from problem
@@ -91,6 +93,9 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
         for member in tar:
             if member.isreg():
                 yield member.name, lambda member=member: tar.extractfile(member)  # type: ignore[misc]
+        # gzip's checksum stands behind the last block, which tarfile has no reason to read.
+        while tar.fileobj is not None and tar.fileobj.read(_BLOCK):
+            pass
 
 
 def _check(name: str, archive: Path) -> None:
