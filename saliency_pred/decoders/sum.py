@@ -132,9 +132,7 @@ class SUM(nn.Module):
                 f"with doubling strides, e.g. 4, 8, 16, 32; the encoder's last are {strides}"
             )
         if max(*condition_map, default_condition) >= conditions or min(*condition_map, default_condition) < 0:
-            raise ValueError(
-                f"condition_map and default_condition must name conditions 0 to {conditions - 1}"
-            )
+            raise ValueError(f"condition_map and default_condition must name conditions 0 to {conditions - 1}")
         self.condition_map = list(condition_map)
         self.default_condition = default_condition
         drops = iter([drop_path * (1 - i / max(1, sum(depths) - 1)) for i in range(sum(depths))])

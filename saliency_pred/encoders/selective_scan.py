@@ -169,9 +169,7 @@ def grouped_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> T
 
 
 @torch.library.custom_op("saliency_pred::selective_scan", mutates_args=())
-def _scan(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk_steps: int
-) -> tuple[Tensor, Tensor]:
+def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk_steps: int) -> tuple[Tensor, Tensor]:
     """`grouped_scan` and the states (chunks, batch, G, N, D) that each chunk of steps starts from.
 
     An operator of its own, so that torch.compile and torch.export take the loop over the steps as one node.
@@ -281,9 +279,7 @@ class _Chunks:
         return chunk
 
 
-def _forward(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk_steps: int
-) -> tuple[Tensor, Tensor]:
+def _forward(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk_steps: int) -> tuple[Tensor, Tensor]:
     length = u.shape[2]
     y = torch.empty_like(u, memory_format=torch.contiguous_format)
     starts = u.new_empty((-(-length // chunk_steps), u.shape[0], *A.shape))
@@ -358,15 +354,11 @@ def _mamba_kernel() -> Callable[..., Tensor] | None:
     """mamba_ssm's CUDA kernel; None where it is not installed or was installed without the kernel."""
     if any(importlib.util.find_spec(name) is None for name in ("mamba_ssm", "selective_scan_cuda")):
         return None
-    kernel: Callable[..., Tensor] = importlib.import_module(
-        "mamba_ssm.ops.selective_scan_interface"
-    ).selective_scan_fn
+    kernel: Callable[..., Tensor] = importlib.import_module("mamba_ssm.ops.selective_scan_interface").selective_scan_fn
     return kernel
 
 
-def _scan_by_mamba(
-    kernel: Callable[..., Tensor], u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor
-) -> Tensor:
+def _scan_by_mamba(kernel: Callable[..., Tensor], u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     """`grouped_scan` by mamba_ssm's kernel, which has the channels before the steps."""
 
     def channels_first(x: Tensor) -> Tensor:

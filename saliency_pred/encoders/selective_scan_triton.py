@@ -133,9 +133,7 @@ def _backward_kernel(
     tl.store(grad_A_ptr + sequence * states * channels + cell, grad_A, inside)
 
 
-def forward(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk_steps: int
-) -> tuple[Tensor, Tensor]:
+def forward(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk_steps: int) -> tuple[Tensor, Tensor]:
     """As ``selective_scan._forward``."""
     u, delta, A, B, C = (x.contiguous() for x in (u, delta, A, B, C))
     batch, groups, length, channels = u.shape

@@ -144,9 +144,7 @@ class VMambaEncoder(nn.Module):
         mlp_ratio = 0.0 if version == "v0" else 4.0
         self.layers = nn.ModuleList()
         for i, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-            blocks = [
-                VSSBlock(width, states, expand, version == "v0", mlp_ratio, next(drops)) for _ in range(depth)
-            ]
+            blocks = [VSSBlock(width, states, expand, version == "v0", mlp_ratio, next(drops)) for _ in range(depth)]
             last = i == len(widths) - 1
             merge = None if last else _merge(width) if version == "v0" else _overlapping_merge(width)
             self.layers.append(Stage(blocks, merge))
@@ -213,9 +211,7 @@ def _overlapping_patches(channels: int) -> nn.Sequential:
 
 
 def _merge(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        Neighbours(), nn.LayerNorm(4 * channels), nn.Linear(4 * channels, 2 * channels, bias=False)
-    )
+    return nn.Sequential(Neighbours(), nn.LayerNorm(4 * channels), nn.Linear(4 * channels, 2 * channels, bias=False))
 
 
 def _overlapping_merge(channels: int) -> nn.Sequential:

@@ -51,9 +51,7 @@ def test_equal_to_the_official_network_at_256(official: SaliencyModel) -> None:
     features = official.encoder(input_for((1, 3, 256, 256)))
     for condition in range(4):
         logits = official.decoder.sigmoid_logits(features, torch.tensor([condition]))
-        torch.testing.assert_close(
-            logits[..., ::4, ::4], frozen[f"logits256_cond{condition}_s4"], rtol=0, atol=2e-4
-        )
+        torch.testing.assert_close(logits[..., ::4, ::4], frozen[f"logits256_cond{condition}_s4"], rtol=0, atol=2e-4)
         window = windowed(logits, 96, 96)
         torch.testing.assert_close(window, frozen[f"logits256_cond{condition}_win"], rtol=0, atol=2e-4)
 
@@ -115,8 +113,6 @@ def test_finer_features_than_needed_are_left_alone() -> None:
         ([8, 8, 8, 8], [4, 8, 16, 32], {"conditions": 2}, "must name conditions 0 to 1"),
     ],
 )
-def test_what_it_cannot_decode(
-    channels: list[int], strides: list[int], options: dict[str, int], message: str
-) -> None:
+def test_what_it_cannot_decode(channels: list[int], strides: list[int], options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SUM(channels, strides, **options)

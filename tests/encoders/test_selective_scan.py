@@ -73,9 +73,7 @@ def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("chunk_elements", [1, 2**18])
 @pytest.mark.parametrize("name", CASES)
-def test_output_and_gradients_equal_mambas(
-    name: str, chunk_elements: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_output_and_gradients_equal_mambas(name: str, chunk_elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk_elements)
     frozen = reference(name)
     expected = frozen["y64"]
@@ -232,9 +230,7 @@ print("equal")
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 def test_triton_kernels_equal_pytorch_in_the_interpreter() -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1"}
-    run = subprocess.run(
-        [sys.executable, "-c", TRITON], env=environment, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([sys.executable, "-c", TRITON], env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "equal"
 
@@ -252,10 +248,7 @@ def test_triton_kernels_compile_for_gpus_without_spilling_registers(architecture
 
     for kernel in (kernels._forward_kernel, kernels._backward_kernel):
         names = kernel.arg_names
-        types = {
-            n: "*fp32" if n.endswith("_ptr") else "constexpr" if n.startswith("BLOCK") else "i32"
-            for n in names
-        }
+        types = {n: "*fp32" if n.endswith("_ptr") else "constexpr" if n.startswith("BLOCK") else "i32" for n in names}
         constants = {"BLOCK_N": states, "BLOCK_D": kernels.BLOCK_D}
         source = ASTSource(kernel, types, {(names.index(n),): value for n, value in constants.items()})
         compiled = triton.compile(source, GPUTarget("cuda", architecture, 32), options={"num_warps": 1})
