@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import hydra.utils
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 ALLOWED = ("saliency_pred.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "timm.", "albumentations.")
@@ -23,7 +24,8 @@ def instantiate(config: DictConfig | dict[str, Any], **overrides: Any) -> Any:
         **overrides: further arguments, winning over those of the config.
 
     Raises:
-        ValueError: a ``_target_`` outside the allowed packages.
+        ValueError: a ``_target_`` outside the allowed packages, or one that cannot be found.
+        Exception: whatever the object's constructor raises.
     """
     node = config if isinstance(config, DictConfig) else OmegaConf.create(config)
     allowed = ALLOWED + tuple(f"{e.value.split('.')[0]}." for e in entry_points(group="saliency_pred.configs"))
@@ -33,7 +35,15 @@ def instantiate(config: DictConfig | dict[str, Any], **overrides: Any) -> Any:
                 f"_target_: {target} is refused: a config may only build things from {', '.join(ALLOWED)} "
                 "and from installed packages with a 'saliency_pred.configs' entry point"
             )
-    return hydra.utils.instantiate(node, _convert_="all", **overrides)
+    try:
+        return hydra.utils.instantiate(node, _convert_="all", **overrides)
+    except InstantiationException as wrapped:
+        problem: BaseException = wrapped
+        while isinstance(problem, InstantiationException) and problem.__cause__ is not None:
+            problem = problem.__cause__
+        if isinstance(problem, InstantiationException):  # Hydra's own: a _target_ that cannot be found, for instance
+            raise ValueError(" ".join(str(problem).split())) from None
+        raise problem from None  # what the component itself said
 
 
 def _targets(node: Any) -> list[str]:

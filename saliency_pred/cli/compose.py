@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.metadata import entry_points
+from importlib.resources import files
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -28,7 +30,7 @@ def compose(command: str, overrides: list[str]) -> DictConfig:
             cfg = hydra.compose(command, overrides + search_path(overrides))
             OmegaConf.resolve(cfg)  # a missing interpolation is found here, not in the middle of the work
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(explain(command, str(error))) from error
+        raise ValueError(explain(command, str(error), overrides)) from error
     return cfg
 
 
@@ -45,7 +47,7 @@ def show(cfg: DictConfig) -> str:
     return OmegaConf.to_yaml(cfg)
 
 
-def explain(command: str, message: str) -> str:
+def explain(command: str, message: str, overrides: Sequence[str] = ()) -> str:
     """Hydra's message, cut to its point, with a suggestion."""
     spoken = command.replace("_", " ")  # data_verify.yaml is of `saliency data verify`
     if match := re.search(
@@ -55,7 +57,8 @@ def explain(command: str, message: str) -> str:
         return f"{group}={wanted.rsplit('/', 1)[-1]} does not exist{_nearest(wanted.rsplit('/', 1)[-1], options)}"
     if match := re.search(r"Could not override '([^']+)'", message):
         key = match[1]
-        return f"there is no setting '{key}'{_nearest(key, _keys(command))} (saliency {spoken} --cfg job lists all)"
+        near = _nearest(key, _keys(command, overrides))
+        return f"there is no setting '{key}'{near} (saliency {spoken} --cfg job lists all)"
     if match := re.search(r"Missing mandatory value: (\S+)", message):
         return f"{match[1]} must be given: saliency {spoken} ... {match[1]}=VALUE"
     if "mismatched input" in message or "extraneous input" in message or "token recognition" in message:
@@ -76,10 +79,11 @@ def _nearest(wanted: str, options: list[str]) -> str:
     return f"; choose from {', '.join(options)}" if 0 < len(options) <= 30 else ""
 
 
-def _keys(command: str) -> list[str]:
-    """Every setting of the command's default configuration, dotted."""
+def _keys(command: str, overrides: Sequence[str]) -> list[str]:
+    """Every setting of the command with the groups that were chosen (``data=osie``), dotted."""
+    groups = [o for o in overrides if (files(CONFIGS) / o.split("=", 1)[0]).is_dir()]
     with hydra.initialize_config_module(CONFIGS, version_base="1.3"):
-        cfg = hydra.compose(command)
+        cfg = hydra.compose(command, groups)
     keys: list[str] = []
 
     def walk(node: object, prefix: str) -> None:

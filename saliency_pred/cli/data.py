@@ -92,6 +92,10 @@ def _open(sub: str, files: list[str], overrides: list[str]) -> tuple[str, Salien
             f"where is it? saliency data {sub} {name} ROOT (saliency data info {name} says what ROOT holds)"
         )
     cfg = compose(f"data_{sub}", [*given, *overrides])
+    from omegaconf import OmegaConf
+
+    for key in sorted(OmegaConf.missing_keys(cfg)):
+        raise ValueError(f"{key} must be given: saliency data {sub} {' '.join(files)} {key}=VALUE")
     from saliency_pred.instantiate import instantiate
 
     dataset: SaliencyDataset = instantiate(cfg.data)

@@ -47,7 +47,8 @@ class DiskCache:
         self.decoded = decoded
         self._pixels = pixels
         self._offsets = offsets
-        self._mapped: np.ndarray | None = None
+        # At once, not at the first use: should another run bring the cache up to date, this one keeps its pixels.
+        self._mapped = _map(pixels)
 
     @classmethod
     def open(
@@ -116,14 +117,16 @@ class DiskCache:
 
     def get(self, index: int) -> np.ndarray:
         """uint8 (h, w, 3): a copy, which the caller may change."""
-        if self._mapped is None:
-            self._mapped = np.memmap(self._pixels, np.uint8, "r") if self._offsets[-1] else np.zeros(0, np.uint8)
         start, end = self._offsets[index], self._offsets[index + 1]
         height, width = self.sizes[index]
         return np.array(self._mapped[start:end]).reshape(height, width, 3)
 
-    def __getstate__(self) -> dict[str, object]:
+    def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_mapped": None}  # a memory map would be pickled with all its bytes
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._mapped = _map(self._pixels)
 
 
 def _write(
@@ -192,6 +195,15 @@ def _load(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return index if whole and same else None
+
+
+def _map(pixels: Path) -> np.ndarray:
+    try:
+        return np.memmap(pixels, np.uint8, "r")
+    except OSError as problem:
+        raise BrokenFileError(
+            f"{pixels} cannot be read ({problem.strerror}): another run has brought the cache up to date; start again"
+        ) from problem
 
 
 def _offsets(sizes: np.ndarray) -> np.ndarray:
