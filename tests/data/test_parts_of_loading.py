@@ -295,10 +295,17 @@ def test_detector_on_a_still_eye_lost_samples_and_short_rests() -> None:
     lost = detect_fixations(np.full((50, 2), np.nan))
     assert np.isnan(lost.x).all()
     assert len(detect_fixations(np.zeros((0, 2))).x) == 0
-    # A rest of 8 samples (33 ms) between two flights is shorter than 50 ms: the flights are one.
-    x = np.concatenate([np.full(80, 100.0), jump(100, 400, 9), np.full(8, 400.0), jump(400, 800, 9), np.full(80, 800)])
-    short = detect_fixations(np.stack([x, np.full_like(x, 5)], axis=1))
-    np.testing.assert_allclose(short.x, [100, 800])
+    counts = []
+    for rest in range(4, 44, 2):  # a rest between two flights, of growing length
+        x = np.concatenate(
+            [np.full(80, 100.0), jump(100, 400, 9), np.full(rest, 400.0), jump(400, 800, 9), np.full(80, 800)]
+        )
+        found = detect_fixations(np.stack([x, np.full_like(x, 5)], axis=1))
+        inner = (found.end - found.start)[1:-1]
+        assert (inner >= 12).all()  # 50 ms; a shorter rest is part of one long saccade
+        counts.append(len(inner))
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 1)
 
 
 def test_spots_of_smeared_points() -> None:
