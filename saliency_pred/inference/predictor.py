@@ -45,9 +45,7 @@ class Predictor:
         self.domain = domain
 
     @classmethod
-    def load(
-        cls, path: str | Path, domain: str = "natural-eye", device: torch.device | str | None = None
-    ) -> Predictor:
+    def load(cls, path: str | Path, domain: str = "natural-eye", device: torch.device | str | None = None) -> Predictor:
         """From a checkpoint, at the input size that it was trained at."""
         checkpoint = load_checkpoint(path)
         loader = checkpoint.config.loader
