@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,7 +25,7 @@ class Pysaliency(StillDataset):
     ``stimuli.hdf5`` of the type ``FileStimuli`` lists picture files, relative to itself; ``fixations.hdf5`` is of
     the type ``FixationTrains``, ``ScanpathFixations`` or ``Fixations``. There as here a position x lies on the
     pixel floor(x), so coordinates are taken over as they are; times and durations are taken as seconds.
-    Images are named by their file, without its ending and without the folder that all are in.
+    Images are named by their file, without its ending and without the folders that all are in.
 
     Args:
         root: the folder of both files.
@@ -97,16 +96,18 @@ def _read_stimuli(path: Path) -> tuple[list[Path], list[tuple[int, int]], list[s
 
 
 def _ids(names: list[str]) -> list[str]:
+    """Names without the folders that all of them are in, but for categories below ``images``."""
     plain = [PurePosixPath(n.replace("\\", "/")) for n in names]
-    folders = {p.parts[0] if len(p.parts) > 1 else "" for p in plain}
-    while len(folders) == 1 and "" not in folders:  # the one folder that all are in, and those above it
-        plain = [PurePosixPath(*p.parts[1:]) for p in plain]
-        if not folders & {"..", ".", "/"}:
-            break
-        folders = {p.parts[0] if len(p.parts) > 1 else "" for p in plain}
+    if all(p.parts[0] == "images" for p in plain):
+        shared = 1
+    else:
+        leading = [p.parts[:-1] for p in plain]
+        shared = next(
+            (k for k, level in enumerate(zip(*leading, strict=False)) if len(set(level)) > 1), min(map(len, leading))
+        )
+    plain = [PurePosixPath(*p.parts[shared:]) for p in plain]
     ids = [str(p.with_suffix("")) for p in plain]
-    twice = [name for name, count in Counter(ids).items() if count > 1]
-    return [str(p) for p in plain] if twice else ids
+    return ids if len(set(ids)) == len(ids) else [str(p) for p in plain]
 
 
 def _read_fixations(path: Path) -> Columns:

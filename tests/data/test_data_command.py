@@ -385,6 +385,21 @@ def test_pysaliency_files_of_other_kinds(small: Path, tmp_path: Path) -> None:
     assert_same(want, Pysaliency(tmp_path / "a"))
 
 
+@pytest.mark.parametrize(
+    ("files", "ids"),
+    [
+        (["images/Action/1.jpg", "images/Action/2.jpg"], ["Action/1", "Action/2"]),
+        (["Stimuli/a.jpg", "Stimuli/b.png"], ["a", "b"]),
+        (["../there/x/a.jpg", "../there/y/a.jpg"], ["x/a", "y/a"]),
+        (["a.jpg", "a.png"], ["a.jpg", "a.png"]),
+    ],
+)
+def test_pysaliency_images_are_named_by_their_files(files: list[str], ids: list[str]) -> None:
+    from saliency_pred.data.pysaliency import _ids
+
+    assert _ids(files) == ids
+
+
 # ---------------------------------------------------------------------------------------------- cache
 
 
