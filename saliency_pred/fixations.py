@@ -281,16 +281,15 @@ class Fixations:
         return self._replace(x=self.x + dx, y=self.y + dy, size=shape.clone())
 
     def flip(self) -> Fixations:
-        """Mirrored left to right.
+        """Mirrored left to right; every fixation stays within the mirror image of its own pixel.
 
-        A fixation exactly on a pixel's left edge would fall into the neighbouring pixel; it is kept in
-        the mirror image of its own pixel by the smallest representable step.
+        On a pixel's left edge, or so near that rounding puts it there, the plain mirror image would be in the
+        next pixel; there the largest number below that pixel is taken.
         """
         width = self.size[self.sample, 1].to(torch.float64)
-        mirrored = width - self.x
-        on_edge = self.x == self.x.floor()
-        below = torch.nextafter(mirrored, torch.full_like(mirrored, -torch.inf))
-        return self._replace(x=torch.where(on_edge, below, mirrored))
+        end = width - self.x.floor()  # of the mirrored pixel, which does not hold it
+        below = torch.nextafter(end, torch.full_like(end, -torch.inf))
+        return self._replace(x=torch.minimum(width - self.x, below))
 
     def rasterise(self) -> Tensor:
         """(B, T, H, W) float32 counts of fixations per pixel; every image must have the same size.

@@ -48,12 +48,13 @@ def main(files: list[str], overrides: list[str]) -> int:
             changes["eval_batch_size"] = cfg.batch_size
         data = instantiate(trained.loader, dataset=dataset, **changes)
         about = {"name": trained.name, "seed": trained.seed}
-        evaluation = evaluate(loaded, data, cfg.part, about, loaded.centre_bias if own else None)
+        bias = loaded.centre_bias if own and loaded.centre_bias is not None else data.centre_bias()
+        evaluation = evaluate(loaded, data, cfg.part, Scorer(bias, preset=instantiate(cfg.preset)), about)
         model = loaded.model
         out = Path(cfg.out or Path(cfg.ckpt).parent / f"{dataset.name}_{cfg.part}")
     else:
         data = SaliencyDataModule(instantiate(cfg.data), (288, 384), workers=0, seed=cfg.seed or 0)
-        scorer = Scorer(data.centre_bias())
+        scorer = Scorer(data.centre_bias(), preset=instantiate(cfg.preset))
         table = score_baseline(cfg.baseline, data, cfg.part, scorer)
         baselines = score_baselines(data, cfg.part, scorer)
         evaluation = Evaluation(table, baselines, data, cfg.part, scorer, {"name": cfg.baseline})

@@ -96,8 +96,6 @@ def run(cfg: DictConfig, failures: list[str]) -> float | None:
             from saliency_pred.training.run import train_and_report
 
             return train_and_report(cfg, out)
-    except (ValueError, TypeError, OSError) as error:
-        if not several:
-            raise
-        failures.append(f"{' '.join(overrides)}: {error}")  # the other jobs of a sweep go on
+    except (ValueError, TypeError, OSError) as error:  # Hydra would print a trace; the other jobs of a sweep go on
+        failures.append(f"{' '.join(overrides)}: {error}" if several else str(error))
         return None

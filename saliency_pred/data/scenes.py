@@ -185,7 +185,7 @@ def pop_out(features: np.ndarray) -> np.ndarray:
     covariance plus 1, the variance of seeing (Rosenholtz, "A simple saliency model predicts a number of
     motion popout phenomena", Vision Research 1999), through a steep psychometric curve with its middle at
     d² = 5. So a red item among green ones stands out, and neither a red one among red ones does, nor one
-    among items of all colours, nor a conjunction of two features that occur singly around it.
+    among items of all colours.
 
     Args:
         features: (n, d), in units of what is just told apart; n >= 3.
@@ -621,6 +621,6 @@ def _plan_solid(rng: Generator, layout: _Layout, u: float, ground: np.ndarray, d
     if centre is None:
         return None
     colour = lab(rng.uniform(30, 80), rng.uniform(10, 60), rng.uniform(0, 2 * np.pi))
-    contrast = float(min(1.0, np.linalg.norm(np.array(colour) - ground) / 200))
+    contrast = min(1.0, float(np.linalg.norm(np.array(colour) - ground)) / 200)
     frame = _Frame(centre[0], centre[1], radius, float(rng.uniform(0, 2 * np.pi)))
     return Solid(frame, u, str(rng.choice(["ball", "star", "block"])), colour, contrast)

@@ -11,7 +11,6 @@ import torch
 from tqdm import tqdm
 
 from saliency_pred.data.datamodule import SaliencyDataModule
-from saliency_pred.density import CentreBias
 from saliency_pred.evaluation.baselines import applicable, make_baseline
 from saliency_pred.evaluation.scoring import Scorer, ScoreTable
 from saliency_pred.model import SaliencyModel
@@ -39,21 +38,16 @@ class Evaluation:
 
 
 def evaluate(
-    checkpoint: Checkpoint,
-    data: SaliencyDataModule,
-    part: str,
-    about: dict[str, Any],
-    baseline: CentreBias | None = None,
+    checkpoint: Checkpoint, data: SaliencyDataModule, part: str, scorer: Scorer, about: dict[str, Any]
 ) -> Evaluation:
     """Score a checkpoint and the baselines.
 
     Args:
         checkpoint: the model.
         data, part: which images.
+        scorer: how.
         about: further facts for scores.json.
-        baseline: what information gain is measured against; None: the centre bias of the data's train part.
     """
-    scorer = Scorer(data.centre_bias() if baseline is None else baseline)
     model = checkpoint.model.to(best_device())
     table = score_model(model, data, part, scorer)
     baselines = score_baselines(data, part, scorer)

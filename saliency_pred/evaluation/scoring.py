@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -14,12 +16,12 @@ from saliency_pred.batch import Batch
 from saliency_pred.density import CentreBias, fixation_density
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics import functional as F
+from saliency_pred.metrics.presets import Preset
 
 Row = dict[str, Any]
 """image_id, dataset, fixations (their number), and a value per metric (NaN where it is undefined)."""
 
-METRICS = ("ig", "log_likelihood", "auc", "nss", "cc", "kld", "sim")
-"""What is scored where nothing else is asked for."""
+PredictionKind = Literal["log_density", "map"]
 
 HIGHER_IS_BETTER = {"kld": False}
 """Every other metric grows with agreement."""
@@ -32,27 +34,30 @@ class Scorer:
 
     Args:
         baseline: what information gain is measured against, and where it comes from is said by ``named``.
-        blur_sigma: pixels of the original image of the Gaussian that makes the target maps of CC, KLD and
-            SIM from fixations; None: shipped maps where there are any, else the batch's.
         named: the baseline's name, recorded with the scores.
+        preset: which metrics, and by which convention.
     """
 
     headline = ("ig", "nss", "auc")
     """Shown in the progress bar."""
 
-    def __init__(self, baseline: CentreBias, named: str = "centre bias of the training images") -> None:
+    def __init__(
+        self,
+        baseline: CentreBias,
+        named: str = "centre bias of the training images",
+        preset: Preset | None = None,
+    ) -> None:
         self.baseline = baseline
         self.named = named
+        self.preset = preset or Preset()
 
     def options(self) -> dict[str, Any]:
         """What made the numbers: goes into scores.json."""
         return {
-            "metrics": list(METRICS),
+            **dataclasses.asdict(self.preset),
             "ig_baseline": self.named,
             "ig_unit": "bit/fixation",
             "log_likelihood": "bit/fixation over the uniform density",
-            "kld_eps": F.MIT_EPS,
-            "nss_ddof": 0,
             "auc_negatives": "all pixels",
             "size": "original image",
             "mean": "over images; images without fixations are unscorable and left out of the fixation metrics",
@@ -78,40 +83,54 @@ class Scorer:
 
     def score(
         self,
-        log_density: Tensor,
+        prediction: Tensor,
         fixations: Fixations | None,
         density: Tensor | None,
         sigma: float,
         image_id: str,
+        kind: PredictionKind = "log_density",
     ) -> Row:
-        """The metrics of one image: (T, h, w) against its fixations and, if given, its shipped maps (T, h, w).
+        """The metrics of one image.
 
         With several time windows each metric is the mean over them, and ``metric@1`` ... are added.
+
+        Args:
+            prediction: (T, h, w) at the image's own size.
+            fixations: of the image, sorted into T windows; None where only maps are shipped.
+            density: (T, h, w) shipped maps; None: made from the fixations.
+            sigma: of the Gaussian that makes them, in pixels; NaN: no maps are made.
+            image_id: for messages.
+            kind: a ``map`` is no density, so it has no likelihood and no information gain.
         """
-        if not bool(torch.isfinite(log_density).all()):
-            bad = int((~torch.isfinite(log_density)).sum())
+        bad = int((~torch.isfinite(prediction)).sum())
+        if bad:
             raise ValueError(f"the prediction for {image_id} has {bad} pixels that are NaN or infinite")
-        log_density = log_density.double()
+        prediction = prediction.double()
+        maps = prediction.exp() if kind == "log_density" else prediction
         values: dict[str, Tensor] = {}
         if density is None and fixations is not None and math.isfinite(sigma):
             density = fixation_density(fixations, sigma, dtype=torch.float64)[0]
         if fixations is not None:
-            baseline = self.baseline.log_density((log_density.shape[-2], log_density.shape[-1]))
-            baseline = baseline.to(log_density.device).expand_as(log_density)
-            probability = log_density.exp()
-            values["ig"] = F.ig(log_density, baseline, fixations)
-            values["log_likelihood"] = F.log_likelihood(log_density, fixations)
-            values["auc"] = F.auc(probability, fixations)
-            values["nss"] = F.nss(probability, fixations)
+            if kind == "log_density":
+                baseline = self.baseline.log_density((maps.shape[-2], maps.shape[-1]))
+                values["ig"] = F.ig(prediction, baseline.to(maps.device).expand_as(maps), fixations)
+                values["log_likelihood"] = F.log_likelihood(prediction, fixations)
+            values["auc"] = F.auc(maps, fixations)
+            values["nss"] = F.nss(maps, fixations, self.preset.nss_ddof)
         if density is not None:
-            density = density.to(log_density)
-            known = density.sum((-2, -1)) > 0
-            for name in ("cc", "kld", "sim"):
-                values[name] = torch.full((len(density),), torch.nan, dtype=torch.float64, device=density.device)
+            density = density.to(maps)
+            known = density.sum((-2, -1)) > 0  # a window without fixations has nothing to be compared with
+            scored: dict[str, Callable[..., Tensor]] = {
+                "cc": F.cc,
+                "kld": partial(F.kld, eps=self.preset.kld_eps),
+                "sim": F.sim,
+            }
+            for name, metric in scored.items():
+                values[name] = torch.full((len(density),), torch.nan, dtype=torch.float64, device=maps.device)
                 if bool(known.any()):
-                    values[name][known] = getattr(F, name)(log_density[known].exp(), density[known])
+                    values[name][known] = metric(maps[known], density[known])
         row: Row = {"fixations": 0 if fixations is None else len(fixations)}
-        for name in METRICS:
+        for name in self.preset.metrics:
             if name in values:
                 each = values[name].tolist()
                 row[name] = _mean(each)

@@ -67,7 +67,7 @@ def train(cfg: DictConfig, out: Path) -> Path:
         instantiate(cfg.loss),
         instantiate(cfg.optimizer),
         instantiate(cfg.scheduler),
-        Scorer(bias),
+        Scorer(bias, preset=instantiate(cfg.preset)),
         text,
         cfg.seed,
     )
@@ -99,7 +99,8 @@ def train_and_report(cfg: DictConfig, out: Path) -> float | None:
         return None
     loaded = load_checkpoint(best)
     data = build_data(cfg)
-    evaluation = evaluate(loaded, data, "val", {"name": cfg.name, "seed": cfg.seed}, loaded.centre_bias)
+    scorer = Scorer(loaded.centre_bias or data.centre_bias(), preset=instantiate(cfg.preset))
+    evaluation = evaluate(loaded, data, "val", scorer, {"name": cfg.name, "seed": cfg.seed})
     facts = write_results(evaluation, out)
     write_report(evaluation, loaded.model, out / "report.html", read_history(out / "history.csv"))
     print(f"\n{text_table(evaluation)}\n")

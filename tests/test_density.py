@@ -1,0 +1,104 @@
+"""Densities against SciPy, hand calculation and simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+
+from saliency_pred.density import (
+    Border,
+    CentreBias,
+    GoldStandard,
+    equalised_map,
+    fixation_density,
+    gaussian_blur,
+    log_normalise,
+    normalise,
+)
+from saliency_pred.fixations import Fixations
+
+
+@pytest.mark.parametrize("border", ["constant", "nearest", "reflect", "mirror"])
+@pytest.mark.parametrize("sigma", [0.6, 3.0, 11.0])  # the longest kernel is far longer than the map
+def test_blur_is_that_of_scipy(border: Border, sigma: float) -> None:
+    maps = torch.rand(2, 13, 17, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = np.stack([scipy.ndimage.gaussian_filter(one.numpy(), sigma, mode=border) for one in maps])
+    np.testing.assert_allclose(gaussian_blur(maps, sigma, border).numpy(), expected, rtol=0, atol=1e-12)
+    in_degrees = gaussian_blur(maps, sigma / 35, border, pixel_per_dva=35)
+    np.testing.assert_allclose(in_degrees.numpy(), expected, rtol=0, atol=1e-12)
+
+
+def test_blur_is_differentiable_in_sigma() -> None:
+    maps = torch.rand(6, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    sigma = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda s: gaussian_blur(maps, s, "nearest"), (sigma,))
+
+
+def test_density_of_fixations_is_the_blur_of_their_counts() -> None:
+    generator = torch.Generator().manual_seed(1)
+    parts = [
+        Fixations.of(torch.rand(n, generator=generator) * 31, torch.rand(n, generator=generator) * 23, (23, 31))
+        for n in (40, 0, 3)
+    ]
+    pack = Fixations.cat(parts)
+    fast = fixation_density(pack, 2.5, dtype=torch.float64)
+    slow = normalise(gaussian_blur(pack.rasterise().double(), 2.5))
+    torch.testing.assert_close(fast[[0, 2]], slow[[0, 2]], rtol=0, atol=1e-14)
+    assert fast[1].abs().max() == 0, "no fixations, no density"
+    with pytest.raises(TypeError, match="needs Fixations"):
+        fixation_density(slow, 2.5)  # type: ignore[arg-type]
+
+
+def test_log_normalise_masks_padding_and_raises_half_precision() -> None:
+    logits = torch.randn(1, 1, 240, 320, generator=torch.Generator().manual_seed(0)).bfloat16()
+    valid = torch.ones(1, 240, 320, dtype=torch.bool)
+    valid[:, :, 300:] = False
+    log_density = log_normalise(logits, valid)
+    assert log_density.dtype == torch.float32
+    assert torch.isneginf(log_density[~valid[:, None]]).all()
+    assert log_density.double().exp().sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_equalised_map_shares_ranks_of_ties() -> None:
+    assert equalised_map(torch.tensor([[[1.0, 5.0], [1.0, 3.0]]])).flatten().tolist() == pytest.approx(
+        [0.5 / 3, 1, 0.5 / 3, 2 / 3]
+    )
+
+
+def test_centre_bias_gives_every_image_the_same_weight() -> None:
+    left = Fixations.of([10.0], [50.0], (100, 100))
+    right = Fixations.of([180.0] * 50, [100.0] * 50, (200, 200))
+    bias = CentreBias.fit([left, right]).log_density((64, 64)).exp()[0]
+    assert bias.sum() == pytest.approx(1)
+    assert bias[:, :32].sum() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_gold_standard_finds_the_bandwidth_and_never_sees_the_viewer_left_out() -> None:
+    generator = np.random.default_rng(0)
+    packs = []
+    for _ in range(30):  # viewers agree on a place up to a spread of 3 % of the long side: the kernel needed
+        centre = generator.uniform(30, 70, 2)
+        points = generator.normal(centre, 3.0, (60, 2)).clip(0.5, 99.5)
+        packs.append(Fixations.of(points[:, 0], points[:, 1], (100, 100), viewer=np.arange(60) % 6))
+    bias = CentreBias.fit(packs)
+    standard = GoldStandard.fit(packs, bias)
+    assert 0.01 <= standard.sigma <= 0.022, "narrower than the spread itself: fifty others sample it"
+    assert sum(standard.weights) == pytest.approx(1)
+
+    without = standard.log_density(packs[0], bias, leave_out=2)
+    moved = Fixations.of(
+        torch.where(packs[0].viewer == 2, 5.0, packs[0].x), packs[0].y, (100, 100), viewer=packs[0].viewer
+    )
+    torch.testing.assert_close(standard.log_density(moved, bias, leave_out=2), without, rtol=0, atol=0)
+
+    others = packs[0].select(packs[0].viewer != 2)  # the same by a plain loop over fixations
+    y, x = np.mgrid[:100, :100] + 0.5
+    kernel = np.zeros((100, 100))
+    for fx, fy in zip(others.x.tolist(), others.y.tolist(), strict=True):
+        one = np.exp(-((x - fx) ** 2 + (y - fy) ** 2) / 2 / (100 * standard.sigma) ** 2)
+        kernel += one / one.sum() / len(others)
+    kde, centre_weight, uniform = standard.weights
+    expected = kde * kernel + centre_weight * bias.log_density((100, 100))[0].exp().numpy() + uniform / 1e4
+    np.testing.assert_allclose(without[0].exp().numpy(), expected, rtol=1e-9)
