@@ -24,9 +24,7 @@ def start_from(model: SaliencyModel, source: str | Path | Sequence[Mapping[str, 
         FileNotFoundError: a checkpoint does not exist.
         ValueError: a part does not exist, or does not fit.
     """
-    pieces: Sequence[Mapping[str, str]] = (
-        [{"ckpt": str(source)}] if isinstance(source, str | Path) else source
-    )
+    pieces: Sequence[Mapping[str, str]] = [{"ckpt": str(source)}] if isinstance(source, str | Path) else source
     for piece in pieces:
         extra = set(piece) - {"ckpt", "part", "into"}
         if extra or "ckpt" not in piece:

@@ -36,9 +36,7 @@ SHOWN = 8
 def names() -> list[str]:
     """The networks whose official checkpoints can be imported."""
     modules = [module.name for module in pkgutil.iter_modules(importers.__path__)]
-    return [
-        name for name in modules if hasattr(importlib.import_module(f"{importers.__name__}.{name}"), "CONFIG")
-    ]
+    return [name for name in modules if hasattr(importlib.import_module(f"{importers.__name__}.{name}"), "CONFIG")]
 
 
 def importer(name: str) -> ModuleType:

@@ -38,9 +38,7 @@ MERGE = [
 def convert(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The official state_dict(s) -> a SaliencyModel's."""
     sizes = {
-        f"{decoder}.TransEncoder{tap}.position_embeddings": SIZES[tap]
-        for decoder, taps in TAPS.items()
-        for tap in taps
+        f"{decoder}.TransEncoder{tap}.position_embeddings": SIZES[tap] for decoder, taps in TAPS.items() for tap in taps
     }
     state = merge_attention(position_maps(state, sizes))
     encoder = {n: v for n, v in state.items() if n.startswith("encoder.")}

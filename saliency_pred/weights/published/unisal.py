@@ -104,7 +104,5 @@ def convert(state: dict[str, Tensor]) -> dict[str, Tensor]:
         if ours.startswith("decoder.adaptation"):
             stacked[ours] = torch.cat(parts)
         else:
-            stacked[ours] = torch.stack(
-                [part.squeeze((0, 1)) if "smoothing" in ours else part for part in parts]
-            )
+            stacked[ours] = torch.stack([part.squeeze((0, 1)) if "smoothing" in ours else part for part in parts])
     return substitute(state, [*MOBILENET, *GATES, *DECODER]) | stacked
