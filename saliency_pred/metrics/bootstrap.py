@@ -23,7 +23,9 @@ def confidence_interval(
     """
     data = np.asarray(values, dtype=np.float64)
     if len(data) == 0 or not np.isfinite(data).all():
-        raise ValueError(f"an interval needs finite values, got {len(data)} of which {int((~np.isfinite(data)).sum())} are not")
+        raise ValueError(
+            f"an interval needs finite values, got {len(data)} of which {int((~np.isfinite(data)).sum())} are not"
+        )
     draws = np.random.default_rng(seed).integers(0, len(data), (resamples, len(data)))
     tail = (1 - level) / 2
     low, high = np.quantile(data[draws].mean(1), [tail, 1 - tail])

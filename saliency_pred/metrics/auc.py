@@ -1,0 +1,209 @@
+"""Areas under the ROC curve: one positive set, five negative sets, none of them sampled.
+
+Conventions as in :mod:`saliency_pred.metrics.functional`. Counts are integers and are summed exactly, so
+a value does not depend on device, order or number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from saliency_pred.fixations import Fixations
+from saliency_pred.metrics.arguments import by_map, check_maps, min_max
+
+_BUCKETS = 16384
+"""Into which pixels are sorted by value: some 10 times the number of fixations that an image has, and their
+counts stay in the processor's first cache."""
+
+
+def auc(maps: Tensor, fixations: Fixations) -> Tensor:
+    """(M,) area under the ROC curve, every pixel a negative ("AUC uniform", Tübingen).
+
+    Mann-Whitney: the probability that a fixated pixel's value exceeds that of any pixel, ties counting half.
+    Every fixation is a positive, also where several fall on one pixel.
+    """
+
+    def one(pixels: Tensor, where: Tensor) -> float:
+        return 1 - _twice_below(pixels, where) / (2 * len(where) * pixels.numel())
+
+    return _each(maps, fixations, one)
+
+
+def auc_judd(maps: Tensor, fixations: Fixations) -> Tensor:
+    """(M,) area under the ROC curve, unfixated pixels as negatives, exact where the original jitters.
+
+    Judd et al., "Learning to predict where humans look" (2009), with ties counting half. NaN where every
+    pixel is fixated.
+    """
+
+    def one(pixels: Tensor, where: Tensor) -> float:
+        fixated = where.unique()
+        negatives = pixels.numel() - len(fixated)
+        if negatives == 0:
+            return math.nan
+        ordered = pixels[where].sort().values
+        below = _twice_below(pixels, where) - _twice_below_sorted(ordered, pixels[fixated])
+        return 1 - below / (2 * len(where) * negatives)
+
+    return _each(maps, fixations, one)
+
+
+def auc_judd_mit(maps: Tensor, fixations: Fixations) -> Tensor:
+    """(M,) what ``AUC_Judd.m`` of the MIT benchmark computes without its jitter.
+
+    A threshold at each of the n fixated pixels (several fixations of one pixel count once), in descending
+    order: true positives i / n, false positives (number of pixels at or above - i) / (N - n), a trapezoid
+    from (0, 0) to (1, 1). The trapezoid's first step is free, so few fixations score too high: +.02 for 20
+    of them. .5 for a constant map; NaN where every pixel is fixated.
+    """
+
+    def one(pixels: Tensor, where: Tensor) -> float:
+        fixated = where.unique()
+        n, total = len(fixated), pixels.numel()
+        if n == total:
+            return math.nan
+        if bool(pixels.amin() == pixels.amax()):
+            return 0.5
+        thresholds = pixels[fixated].sort().values
+        at_or_above = total - _number_below(thresholds, pixels)
+        i = torch.arange(1, n + 1, device=pixels.device)
+        hits = i.double() / n
+        alarms = (at_or_above.flip(0) - i).double() / (total - n)
+        return _trapezoid(alarms, hits)
+
+    return _each(maps, fixations, one)
+
+
+def auc_borji(maps: Tensor, fixations: Fixations, step: float = 0.1) -> Tensor:
+    """(M,) the mean of ``AUC_Borji.m`` over all its random draws, exactly.
+
+    The original draws as many pixels as there are fixated ones, with replacement, 100 times. The area is
+    linear in the share of drawn pixels above a threshold, so that share's expectation, taken over all
+    pixels, gives the expected area; 100 draws scatter around it by some .004.
+
+    Args:
+        step: between the thresholds 0, step, 2 * step ... 1 on the map stretched to [0, 1].
+    """
+
+    def one(pixels: Tensor, where: Tensor) -> float:
+        return _stepped(pixels[where.unique()], pixels, step)
+
+    return _each(min_max(check_maps(maps, fixations)), fixations, one)
+
+
+def sauc(maps: Tensor, fixations: Fixations, negatives: Fixations) -> Tensor:
+    """(M,) shuffled area under the ROC curve: as :func:`auc`, the fixations of other images as negatives.
+
+    Args:
+        negatives: fixations of other images, rescaled to the size of these, of the same M maps; each counts
+            (Tübingen takes all of all other images). Which they are is part of the result. NaN where a map
+            has none.
+    """
+    check_negatives(maps, negatives)
+    parts = iter(by_map(maps, negatives))
+
+    def one(pixels: Tensor, where: Tensor) -> float:
+        _, other = next(parts)
+        if len(where) == 0 or len(other) == 0:
+            return math.nan
+        below = _twice_below_sorted(pixels[where].sort().values, pixels[other])
+        return 1 - below / (2 * len(where) * len(other))
+
+    return _each(maps, fixations, one, empty=True)
+
+
+def sauc_mit(maps: Tensor, fixations: Fixations, negatives: Fixations, step: float = 0.1) -> Tensor:
+    """(M,) the mean of ``AUC_shuffled.m`` of the MIT benchmark over all its random draws, exactly.
+
+    As :func:`auc_borji`, the distinct pixels fixated in other images in place of all pixels.
+
+    Args:
+        negatives: as in :func:`sauc`; several on one pixel count once.
+        step: as in :func:`auc_borji`.
+    """
+    check_negatives(maps, negatives)
+    stretched = min_max(check_maps(maps, fixations))
+    parts = iter(by_map(stretched, negatives))
+
+    def one(pixels: Tensor, where: Tensor) -> float:
+        _, other = next(parts)
+        if len(where) == 0 or len(other) == 0:
+            return math.nan
+        return _stepped(pixels[where.unique()], pixels[other.unique()], step)
+
+    return _each(stretched, fixations, one, empty=True)
+
+
+def check_negatives(maps: Tensor, negatives: Fixations) -> None:
+    """Refuse negatives that are no fixations on these maps.
+
+    Raises:
+        TypeError, ValueError: as :func:`~saliency_pred.metrics.arguments.check_maps`.
+    """
+    if not isinstance(negatives, Fixations):
+        raise TypeError(f"negatives must be Fixations of other images, got {type(negatives).__name__}")
+    check_maps(maps, negatives)
+
+
+def _each(maps: Tensor, fixations: Fixations, one: Callable[[Tensor, Tensor], float], empty: bool = False) -> Tensor:
+    """(M,) ``one`` of every map; NaN where it has no fixations, unless ``empty`` leaves that to ``one``."""
+    maps = check_maps(maps, fixations)
+    values = [one(pixels, where) if empty or len(where) else math.nan for pixels, where in by_map(maps, fixations)]
+    return torch.tensor(values, dtype=torch.float64, device=maps.device)
+
+
+def _twice_below(pixels: Tensor, where: Tensor) -> int:
+    """Twice the number of (fixation, pixel) pairs in which the fixation's value is lower, plus ties once.
+
+    Searching every pixel among the fixated values is most of the work, and few pixels need it: values fall
+    into buckets, and where a bucket holds no fixated value its pixels are all above the same number of
+    them. Rounding keeps the order of values, so the buckets are in order too and the count is exact.
+    """
+    values = pixels[where]
+    ordered = values.sort().values
+    low, high = pixels.aminmax()
+    spread = float(high) - float(low)
+    scale = _BUCKETS / spread if spread > 0 else math.inf
+    limits = torch.finfo(pixels.dtype)
+    if spread > limits.max or scale > limits.max:  # constant, or at the ends of the type's range
+        return _twice_below_sorted(ordered, pixels)
+    bucket = ((pixels - low) * scale).to(torch.int32)
+    size = torch.bincount(bucket)
+    holds = torch.bincount(bucket[where], minlength=len(size))
+    lower = holds.cumsum(0) - holds
+    mixed = holds > 0
+    sure = int((size * lower).masked_fill(mixed, 0).sum())
+    unsure = pixels[mixed.index_select(0, bucket)]
+    return 2 * sure + _twice_below_sorted(ordered, unsure)
+
+
+def _twice_below_sorted(ordered: Tensor, others: Tensor) -> int:
+    """The same of sorted values and any others."""
+    left = torch.searchsorted(ordered, others, side="left", out_int32=True)
+    right = torch.searchsorted(ordered, others, side="right", out_int32=True)
+    return int(left.sum()) + int(right.sum())
+
+
+def _number_below(thresholds: Tensor, pixels: Tensor) -> Tensor:
+    """(n,) int64 number of pixels below each of n ascending thresholds."""
+    reached = torch.searchsorted(thresholds, pixels, side="right")  # how many thresholds are at or below
+    counts = torch.bincount(reached, minlength=len(thresholds) + 1)
+    return counts.cumsum(0)[:-1]
+
+
+def _stepped(positives: Tensor, negatives: Tensor, step: float) -> float:
+    """Area over thresholds 1, 1 - step, ... 0, of shares at or above."""
+    # MATLAB's 0:step:1, which counts multiples of the step
+    steps = torch.arange(int(1 / step + 1e-9) + 1, dtype=torch.float64, device=positives.device) * step
+    shares = [1 - _number_below(steps, values).flip(0).double() / len(values) for values in (negatives, positives)]
+    return _trapezoid(*shares)
+
+
+def _trapezoid(x: Tensor, y: Tensor) -> float:
+    """Area under the line from (0, 0) through the points (x, y) to (1, 1)."""
+    zero, one = x.new_zeros(1), x.new_ones(1)
+    return float(torch.trapezoid(torch.cat([zero, y, one]), torch.cat([zero, x, one])))
