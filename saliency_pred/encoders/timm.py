@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,8 +57,8 @@ class TimmEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if not timm.is_model(name):
-            near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-            raise ValueError(f"timm has no network {name!r}" + (f"; near: {', '.join(near)}" if near else ""))
+            near = ", ".join(get_close_matches(name, timm.list_models(), n=5)) or "see timm.list_models()"
+            raise ValueError(f"timm has no network {name!r}; near: {near}")
         self.name = name
         self.multiple_of = multiple_of
         by_name = taps is not None and len(taps) > 0 and isinstance(taps[0], str)

@@ -1,0 +1,205 @@
+"""From a data set to batches: images and fixations move together, whoever loads them."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import albumentations as A
+import numpy as np
+import pytest
+import torch
+
+from saliency_pred.batch import Batch
+from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.data.dataset import SaliencyDataset
+from saliency_pred.data.samplers import EvaluationSampler, TrainSampler
+from saliency_pred.data.splits import split_indices
+from saliency_pred.data.transforms import Augmentation, Placement
+from saliency_pred.fixations import Fixations
+
+
+class Dots(SaliencyDataset):
+    """Dark images with a bright blob under each fixation."""
+
+    name = "dots"
+    blur_sigma = 3.0
+
+    def __init__(self, count: int = 6, maps_only: bool = False) -> None:
+        super().__init__(".", "4/2")
+        self.image_ids = [f"dots{i}" for i in range(count)]
+        self.maps_only = maps_only
+
+    def size(self, index: int) -> tuple[int, int]:
+        return (61 + 8 * index, 97 - 6 * index)
+
+    def fixations(self, index: int) -> Fixations | None:
+        if self.maps_only:
+            return None
+        height, width = self.size(index)
+        rng = np.random.default_rng(index)
+        x, y = rng.uniform(9, width - 9, 3), rng.uniform(9, height - 9, 3)
+        return Fixations.of(x, y, (height, width), time=[0.2, 0.9, 1.7], viewer=[0, 0, 1])
+
+    def image(self, index: int) -> np.ndarray:
+        height, width = self.size(index)
+        image = np.zeros((height, width, 3), np.uint8)
+        rng = np.random.default_rng(index)
+        for x, y in zip(rng.uniform(9, width - 9, 3), rng.uniform(9, height - 9, 3), strict=True):
+            yy, xx = np.mgrid[:height, :width] + 0.5
+            image[(yy - y) ** 2 + (xx - x) ** 2 <= 9] = 255
+        return image
+
+    def density(self, index: int) -> torch.Tensor | None:
+        return torch.rand(1, *self.size(index)) if self.maps_only else None
+
+
+def brightness_at_fixations(batch: Batch) -> torch.Tensor:
+    assert batch.fixations is not None
+    row, column = batch.fixations.pixels()
+    return batch.image[batch.fixations.sample, 0, row, column]
+
+
+def test_blobs_lie_under_the_fixations() -> None:
+    dataset = Dots()
+    for i in range(6):
+        fixations = dataset.clean_fixations(i)
+        assert fixations is not None
+        row, column = fixations.pixels()
+        assert (dataset.image(i)[row, column] == 255).all()
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch"])
+@pytest.mark.parametrize("size", [(64, 64), (45, 90), (96, 51)])
+def test_resizing_keeps_fixations_on_their_blobs(resize: str, size: tuple[int, int]) -> None:
+    module = SaliencyDataModule(Dots(), size, resize=resize, batch_size=3)  # type: ignore[arg-type]
+    for batch in module.evaluation_dataloader("train"):
+        assert batch.image.shape[-2:] == size
+        assert brightness_at_fixations(batch).min() > 0.5
+        if resize == "stretch":
+            assert batch.valid.all()
+        else:
+            assert torch.all(batch.image.permute(0, 2, 3, 1)[~batch.valid] == 126 / 255)
+
+
+def test_augmentation_keeps_fixations_on_their_blobs_and_depends_on_seed_epoch_and_image_alone() -> None:
+    transforms = [
+        A.HorizontalFlip(p=0.5),
+        A.RandomCropFromBorders(crop_left=0.2, crop_right=0.2, crop_top=0.2, crop_bottom=0.2, p=1.0),
+        A.ColorJitter(brightness=(0.9, 1.1), p=0.5),
+    ]
+
+    def epoch(number: int, workers: int) -> list[Batch]:
+        module = SaliencyDataModule(Dots(), (64, 64), batch_size=1, augment=transforms, workers=workers)
+        loader = module.train_dataloader()
+        loader.sampler.set_epoch(number)  # type: ignore[attr-defined]
+        return list(loader)
+
+    first = epoch(0, 0)
+    assert all(len(b.fixations) == 0 or brightness_at_fixations(b).min() > 0.4 for b in first if b.fixations)
+    for workers in (1, 2):  # albumentations gives every worker the same random numbers if it is not told better
+        for a, b in zip(first, epoch(0, workers), strict=True):
+            assert a.image_id == b.image_id
+            assert torch.equal(a.image, b.image)
+    by_name = {b.image_id[0]: b.image for b in first}
+    assert any(not torch.equal(by_name[b.image_id[0]], b.image) for b in epoch(1, 0))
+
+
+def test_crops_drop_the_fixations_outside_and_keep_what_is_known_of_the_others() -> None:
+    augmentation = Augmentation([A.Crop(x_min=20, y_min=0, x_max=80, y_max=50)])
+    fixations = Fixations.of([10.0, 30.2, 79.9], [5.0, 6.7, 49.9], (60, 100), time=[0, 1, 2], viewer=[4, 5, 6])
+    _, kept, _ = augmentation(np.zeros((60, 100, 3), np.uint8), fixations, None, (0, 0))
+    assert kept is not None
+    assert kept.x.tolist() == pytest.approx([10.2, 59.9])
+    assert kept.y.tolist() == pytest.approx([6.7, 49.9])
+    assert (kept.time.tolist(), kept.viewer.tolist(), kept.size.tolist()) == ([1, 2], [5, 6], [[50, 60]])
+
+
+def test_scoring_gets_the_originals_exactly() -> None:
+    dataset = Dots()
+    module = SaliencyDataModule(dataset, (50, 70), batch_size=2, windows=[[0, 1], [1, 2]])
+    for batch in module.val_dataloader():
+        assert batch.original_fixations is not None
+        for i, name in enumerate(batch.image_id):
+            index = dataset.image_ids.index(name)
+            exact = dataset.fixations(index)
+            mine = batch.original_fixations.of_sample(i)
+            assert exact is not None
+            assert torch.equal(mine.x.sort().values, exact.x.sort().values)
+            assert tuple(batch.original_size[i].tolist()) == dataset.size(index)
+            assert mine.counts.tolist() == [2, 1], "two onsets in the first second, one in the next"
+
+
+def test_cache_gives_the_same_images_and_is_shared_with_workers() -> None:
+    plain = SaliencyDataModule(Dots(), (50, 70), batch_size=2)
+    cached = SaliencyDataModule(Dots(), (50, 70), batch_size=2, cache="ram", workers=1)
+    for _ in range(2):
+        for a, b in zip(plain.val_dataloader(), cached.val_dataloader(), strict=True):
+            assert torch.equal(a.image, b.image)
+            assert a.fixations is not None
+            assert b.fixations is not None
+            torch.testing.assert_close(a.fixations.x, b.fixations.x, rtol=1e-12, atol=0)
+    from saliency_pred.data.datamodule import CachedImages
+
+    assert isinstance(cached.cached_images, CachedImages)
+    assert sum(cached.cached_images.get(i) is not None for i in range(6)) == 2
+
+
+def test_sets_that_ship_only_maps_bring_maps() -> None:
+    module = SaliencyDataModule(Dots(maps_only=True), (50, 70), batch_size=2)
+    batch = next(iter(module.val_dataloader()))
+    assert batch.fixations is None
+    assert batch.density is not None
+    torch.testing.assert_close(batch.density.sum((-2, -1)), torch.ones(2, 1))
+    assert (batch.density.permute(0, 2, 3, 1)[~batch.valid] == 0).all()
+    with pytest.raises(ValueError, match="ships only maps"):
+        module.centre_bias()
+
+
+def test_data_travel_to_spawned_workers() -> None:
+    assert len(pickle.loads(pickle.dumps(Dots()))) == 6
+
+
+def test_batches_are_held_to_the_contract() -> None:
+    batch = SaliencyDataModule(Dots(), (50, 70), batch_size=2).single(0)
+    batch.valid = batch.valid.float()
+    with pytest.raises(ValueError, match=r"batch\.valid must be torch\.bool"):
+        batch.check()
+
+
+@pytest.mark.parametrize(
+    ("split", "sizes"), [("140/40", (140, 40)), (".78/.22", (140, 40)), ("0.5/0.25/0.25", (90, 45, 45))]
+)
+def test_splits_are_disjoint_and_depend_on_names_and_seed_alone(split: str, sizes: tuple[int, ...]) -> None:
+    names = [f"{i:04d}" for i in range(180)]
+    parts = split_indices(names, split, seed=3)
+    assert tuple(map(len, parts.values())) == sizes
+    assert len(set().union(*parts.values())) == sum(sizes)
+    turned = split_indices(names[::-1], split, seed=3)
+    assert {names[::-1][i] for i in turned["val"]} == {names[i] for i in parts["val"]}
+    assert split_indices(names, split, seed=4) != parts
+
+
+def test_folds_cover_everything_once() -> None:
+    names = [str(i) for i in range(23)]
+    held_out = [i for fold in range(5) for i in split_indices(names, f"5-fold-{fold}")["val"]]
+    assert sorted(held_out) == list(range(23))
+
+
+def test_samplers_partition_by_rank_and_never_pad_scoring() -> None:
+    orders = [list(TrainSampler(range(11), seed=5, rank=r, world_size=2)) for r in (0, 1)]
+    alone = list(TrainSampler(range(11), seed=5))
+    assert [key for pair in zip(*orders, strict=True) for key in pair] == alone[:10]
+    later = TrainSampler(range(11), seed=5)
+    later.set_epoch(1)
+    assert [i for _, i in later] != [i for _, i in alone]
+    assert all(epoch == 1 for epoch, _ in later)
+    scored = [i for r in range(3) for _, i in EvaluationSampler(range(5), r, 3)]
+    assert sorted(scored) == list(range(5))
+
+
+def test_placement_of_extreme_shapes() -> None:
+    place = Placement.of((1, 5000), (288, 384), "pad")
+    assert place.size == (1, 384)
+    assert place.valid().sum() == 384
+    assert not math.isnan(place.image(np.zeros((1, 5000, 3), np.uint8)).mean())
