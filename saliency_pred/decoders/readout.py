@@ -68,9 +68,8 @@ class Readout(nn.Module):
         for standardise, project, feature in zip(self.standardise, self.project, features, strict=True):
             projected = project(standardise(feature))
             if tuple(projected.shape[-2:]) != size:
-                projected = F.interpolate(
-                    projected, size=size, mode="bilinear", antialias=projected.shape[-1] > size[1]
-                )
+                shrinks = projected.shape[-1] > size[1]
+                projected = F.interpolate(projected.float(), size=size, mode="bilinear", antialias=shrinks)
             total = total + projected
         x = self.dropout(F.softplus(self.norm1(total)))
         x = self.layer2(F.softplus(self.norm2(self.layer1(x))))
