@@ -63,17 +63,20 @@ def auc_judd_mit(maps: Tensor, fixations: Fixations) -> Tensor:
 
     def one(pixels: Tensor, where: Tensor) -> float:
         fixated = where.unique()
-        n, total = len(fixated), pixels.numel()
-        if n == total:
-            return math.nan
-        if bool(pixels.amin() == pixels.amax()):
-            return 0.5
-        thresholds = pixels[fixated].sort().values
-        at_or_above = total - _number_below(thresholds, pixels)
-        i = torch.arange(1, n + 1, device=pixels.device)
-        hits = i.double() / n
-        alarms = (at_or_above.flip(0) - i).double() / (total - n)
-        return _trapezoid(alarms, hits)
+        return _judd_trapezoid(pixels, fixated, pixels.numel() - len(fixated))
+
+    return _each(maps, fixations, one)
+
+
+def auc_judd_aim(maps: Tensor, fixations: Fixations) -> Tensor:
+    """(M,) what the scorers of the AIM 2024 and NTIRE 2026 challenges compute as "AUC-J".
+
+    As :func:`auc_judd_mit`, with two differences: every fixation is a
+    threshold, also where several fall on one pixel, and false positives are divided by N - 2.
+    """
+
+    def one(pixels: Tensor, where: Tensor) -> float:
+        return _judd_trapezoid(pixels, where, pixels.numel() - 2)
 
     return _each(maps, fixations, one)
 
@@ -186,6 +189,18 @@ def _twice_below_sorted(ordered: Tensor, others: Tensor) -> int:
     left = torch.searchsorted(ordered, others, side="left", out_int32=True)
     right = torch.searchsorted(ordered, others, side="right", out_int32=True)
     return int(left.sum()) + int(right.sum())
+
+
+def _judd_trapezoid(pixels: Tensor, fixated: Tensor, negatives: int) -> float:
+    """Area over one threshold a fixated pixel, descending, in the arithmetic of ``AUC_Judd.m``."""
+    if negatives <= 0:
+        return math.nan
+    if bool(pixels.amin() == pixels.amax()):
+        return 0.5
+    n, total = len(fixated), pixels.numel()
+    at_or_above = total - _number_below(pixels[fixated].sort().values, pixels)
+    i = torch.arange(1, n + 1, device=pixels.device)
+    return _trapezoid((at_or_above.flip(0) - i).double() / negatives, i.double() / n)
 
 
 def _number_below(thresholds: Tensor, pixels: Tensor) -> Tensor:

@@ -8,19 +8,21 @@ Conventions of all functions
     tie-aware, and the same on every device. A density where fixations are needed, or the reverse, is a
     ``TypeError``.
 
-Names ending in ``_mit`` reproduce the MATLAB code of the MIT benchmark where its definition is another one.
+Names ending in ``_mit`` reproduce the MATLAB code of the MIT benchmark where its definition is another one,
+those ending in ``_aim`` the code of the AIM 2024 and NTIRE 2026 challenges.
 """
 
-from saliency_pred.metrics.auc import auc, auc_borji, auc_judd, auc_judd_mit, sauc, sauc_mit
+from saliency_pred.metrics.auc import auc, auc_borji, auc_judd, auc_judd_aim, auc_judd_mit, sauc, sauc_mit
 from saliency_pred.metrics.earth_mover import emd
 from saliency_pred.metrics.mapwise import cc, kld, sim, sim_mit
-from saliency_pred.metrics.pointwise import MIT_EPS, ig, ig_mit, log_likelihood, nss
+from saliency_pred.metrics.pointwise import MIT_EPS, ig, ig_mit, log_likelihood, nss, nss_aim
 
 __all__ = [
     "MIT_EPS",
     "auc",
     "auc_borji",
     "auc_judd",
+    "auc_judd_aim",
     "auc_judd_mit",
     "cc",
     "emd",
@@ -29,6 +31,7 @@ __all__ = [
     "kld",
     "log_likelihood",
     "nss",
+    "nss_aim",
     "sauc",
     "sauc_mit",
     "sim",

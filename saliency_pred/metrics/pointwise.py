@@ -46,6 +46,17 @@ def nss(maps: Tensor, fixations: Fixations, ddof: int = 0) -> Tensor:
     return torch.where(constant & (fixations.counts > 0), 0.0, result)
 
 
+def nss_aim(maps: Tensor, fixations: Fixations) -> Tensor:
+    """(M,) what the scorers of AIM 2024 and NTIRE 2026 compute: :func:`nss` with 1e-7 added to the deviation.
+
+    The scorers stretch maps to [0, 1] first (the preset does); the value of others depends on their scale.
+    """
+    maps = check_maps(maps, fixations)
+    flat = maps.flatten(1).double()
+    mean, std = flat.mean(1), flat.std(1, correction=0)
+    return (fixation_mean(maps, fixations) - mean) / (std + 1e-7)
+
+
 def log_likelihood(log_density: Tensor, fixations: Fixations) -> Tensor:
     """(M,) mean log density at the fixations minus that of the uniform density, in bit per fixation.
 

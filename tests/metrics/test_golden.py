@@ -1,7 +1,8 @@
 """Every metric against figures of other programs and of independent exact computations.
 
 ``tests/reference/metrics.csv``: ``exact`` and ``pot`` are exact computations in NumPy and with POT's network
-simplex, ``octave`` is the MATLAB code of the MIT benchmark run under Octave, ``pysaliency`` is pysaliency.
+simplex, ``octave`` is the MATLAB code of the MIT benchmark run under Octave, ``pysaliency`` is pysaliency,
+``aim`` the scorer of the AIM 2024 challenge.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ DEGENERATE = {
     ("e_zero", "sim_mit", "octave"),
     ("e_neg", "kld", "octave"),
     ("e_zero", "ig", "pysaliency"),
+    ("e_const", "auc_judd_aim", "aim"),
+    ("e_zero", "auc_judd_aim", "aim"),
+    ("e_nofix", "auc_judd_aim", "aim"),
+    ("e_neg", "sim", "aim"),
+    ("e_zero", "sim", "aim"),
+    ("e_tiny", "sim", "aim"),  # adds 1e-7 to sums
 }
 
 
@@ -66,6 +73,8 @@ def computed(case: Case, dtype: torch.dtype) -> dict[str, Callable[[], Tensor]]:
         "auc": lambda: F.auc(map_, fixated),
         "auc_judd": lambda: F.auc_judd(map_, fixated),
         "auc_judd_mit": lambda: F.auc_judd_mit(map_, fixated),
+        "auc_judd_aim": lambda: F.auc_judd_aim(map_, fixated),
+        "nss_aim": lambda: F.nss_aim(map_, fixated),
         "auc_borji": lambda: F.auc_borji(map_, fixated),
         "auc_borji step .01": lambda: F.auc_borji(map_, fixated, step=0.01),
         "auc_borji mean 3": lambda: F.auc_borji(map_, fixated),
@@ -92,6 +101,8 @@ def tolerance(row: dict[str, str], dtype: torch.dtype, case: Case) -> float:
         return 2.5 / np.sqrt(300 * len(distinct(case.fixations)))
     if row["metric"] == "ig" and dtype is torch.float32:
         return 1e-6 * np.log2(1e12)  # float32 rounds a log density of -20 by 1e-6
+    if row["source"] == "aim" and row["metric"] in ("sim", "cc"):
+        return 1e-6 if dtype is torch.float32 else 1e-8  # adds up to 1e-7 to sums
     size = max(1.0, abs(float(row["value"])))
     return size * (
         1e-9 if dtype is torch.float64 and row["source"] == "exact" else 2e-6 if dtype is torch.float32 else 1e-11
