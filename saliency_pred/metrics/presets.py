@@ -1,37 +1,301 @@
-"""Named sets of metrics with their conventions: what makes two scores comparable."""
+"""How a leaderboard scores a map, said once: metrics, their options, and what is done to the map before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from saliency_pred.metrics.functional import MIT_EPS
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
 
-KNOWN = ("ig", "log_likelihood", "auc", "nss", "cc", "kld", "sim")
+from saliency_pred.density import log_normalise, normalise
+from saliency_pred.fixations import Fixations, OutsidePolicy
+from saliency_pred.metrics import functional as F
+from saliency_pred.metrics.arguments import min_max
+
+Kind = Literal["map", "density", "log_density"]
+"""What a prediction's values are: any real numbers; a density up to its sum; natural logarithms of one."""
+
+Resize = Literal["error", "bilinear", "bicubic_antialias"]
+"""What becomes of a map of another size: refused; ``cv2.resize`` with INTER_LINEAR; MATLAB's ``imresize``."""
+
+Aggregation = Literal["image", "fixation", "video"]
+"""The mean is over images; over fixations (metrics of fixations only); over the images of a folder, then over
+folders (frames of videos)."""
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "auc": ("fixations",),
+    "auc_judd": ("fixations",),
+    "auc_judd_mit": ("fixations",),
+    "auc_judd_aim": ("fixations",),
+    "auc_borji": ("fixations",),
+    "sauc": ("fixations", "negatives"),
+    "sauc_mit": ("fixations", "negatives"),
+    "nss": ("fixations",),
+    "nss_aim": ("fixations",),
+    "ig": ("fixations", "baseline", "log density"),
+    "ig_mit": ("fixations", "baseline"),
+    "log_likelihood": ("fixations", "log density"),
+    "cc": ("density",),
+    "kld": ("density",),
+    "sim": ("density",),
+    "sim_mit": ("density",),
+    "emd": ("density",),
+}
+"""Metric → what it is computed from, besides the map."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Which metrics are computed, and how.
+    """The rules of one leaderboard.
 
     Attributes:
-        name: recorded with the scores.
-        metrics: in the order of the table, see :mod:`saliency_pred.metrics.functional`.
-        kld_eps: the regulariser of KLD; values with different ones are not comparable.
-        nss_ddof: 0 or 1, of the standard deviation in NSS.
+        name: for the record.
+        metrics: names of :mod:`saliency_pred.metrics.functional`.
+        eps: of KLD and ig_mit.
+        ddof: of NSS.
+        merge: several fixations of one pixel count once, as in a binary fixation map.
+        negatives: from how many other images, drawn at random, the negatives of shuffled AUC are taken; None:
+            from all of them.
+        resize: see :data:`Resize`.
+        stretch: maps are stretched to [0, 1] before they are resized.
+        quantise: maps are stretched to 0 .. 255 and rounded, as an upload of 8-bit pictures is.
+        sigma: data set → pixels of the original image of the Gaussian that makes human densities from its
+            fixations; other data sets use the maps they ship, else their own Gaussian.
+        log_tolerance: how far the logarithm of a density's sum may be from 0.
+        aggregation: see :data:`Aggregation`.
+        outside: what becomes of fixations outside the image.
 
     Raises:
-        ValueError: an unknown metric.
+        ValueError: an unknown metric or option.
     """
 
-    name: str = "default"
-    metrics: Sequence[str] = KNOWN
-    kld_eps: float = MIT_EPS
-    nss_ddof: int = 0
+    name: str
+    metrics: tuple[str, ...]
+    eps: float = F.MIT_EPS
+    ddof: int = 0
+    merge: bool = False
+    negatives: int | None = None
+    resize: Resize = "bilinear"
+    stretch: bool = False
+    quantise: bool = False
+    sigma: dict[str, float] = field(default_factory=dict)
+    log_tolerance: float = 1e-3
+    aggregation: Aggregation = "image"
+    outside: OutsidePolicy = "drop"
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.metrics) - set(KNOWN))
-        if unknown:
-            raise ValueError(
-                f"preset {self.name}: unknown metrics {', '.join(unknown)}; choose from {', '.join(KNOWN)}"
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+        unknown = [m for m in self.metrics if m not in NEEDS]
+        if unknown or not self.metrics:
+            raise ValueError(f"preset {self.name}: metrics {unknown} are none of {', '.join(NEEDS)}")
+        for option, choices in (
+            ("resize", ("error", "bilinear", "bicubic_antialias")),
+            ("aggregation", ("image", "fixation", "video")),
+            ("outside", ("drop", "clip", "error")),
+            ("ddof", (0, 1)),
+        ):
+            if getattr(self, option) not in choices:
+                raise ValueError(f"preset {self.name}: {option}={getattr(self, option)!r} is none of {choices}")
+
+    def unavailable(self, kind: Kind, given: set[str]) -> dict[str, str]:
+        """Metric → what is missing for it.
+
+        Args:
+            kind: of the predictions.
+            given: which of ``fixations``, ``negatives``, ``baseline`` and ``density`` there are.
+        """
+        have = given | ({"log density"} if kind != "map" else set())
+        return {
+            metric: " and ".join(need for need in NEEDS[metric] if need not in have)
+            for metric in self.metrics
+            if not set(NEEDS[metric]) <= have
+        }
+
+    def score(
+        self,
+        prediction: Tensor,
+        fixations: Fixations | None,
+        density: Tensor | None = None,
+        baseline_log_density: Tensor | None = None,
+        negatives: Fixations | None = None,
+        *,
+        kind: Kind = "map",
+        name: str = "the map",
+    ) -> dict[str, float]:
+        """Every metric of the preset that can be computed from what is given (see :meth:`unavailable`).
+
+        Args:
+            prediction: (H, W) values of one image, any size that ``resize`` allows.
+            fixations: of this one image; None where there are only maps.
+            density: (h, w) human density at the image's size.
+            baseline_log_density: (h, w), what information gain is measured against.
+            negatives: fixations of other images, rescaled to this one.
+            kind: see :data:`Kind`.
+            name: of the image, for errors.
+
+        Raises:
+            TypeError: fixations and densities exchanged.
+            ValueError: pixels that are no numbers, a size or a sum that the preset does not allow, a human
+                density that is zero everywhere.
+        """
+        if fixations is not None:
+            if not isinstance(fixations, Fixations):
+                raise TypeError(f"fixations must be Fixations, got {type(fixations).__name__}")
+            height, width = (int(v) for v in fixations.size[0])
+        elif density is not None:
+            height, width = density.shape
+        else:
+            raise ValueError(f"{name}: neither fixations nor a human density to score against")
+        map_, log_density = self.prepare(prediction, (height, width), kind, name)
+        values: dict[str, Tensor] = {}
+        given = {
+            part
+            for part, value in (
+                ("fixations", fixations),
+                ("density", density),
+                ("baseline", baseline_log_density),
+                ("negatives", negatives),
             )
+            if value is not None
+        }
+        missing = self.unavailable(kind, given)
+        here = None if fixations is None else self._counted(fixations)
+        truth = None if density is None else density[None].to(map_)
+        if truth is not None and not bool(truth.any()):
+            raise ValueError(f"the human density of {name} is zero everywhere")
+        for metric in self.metrics:
+            if metric not in missing:
+                values[metric] = self._value(metric, map_, log_density, here, truth, baseline_log_density, negatives)
+        return {metric: float(value) for metric, value in values.items()}
+
+    def _value(
+        self,
+        metric: str,
+        map_: Tensor,
+        log_density: Tensor | None,
+        fixations: Fixations | None,
+        density: Tensor | None,
+        baseline: Tensor | None,
+        negatives: Fixations | None,
+    ) -> Tensor:
+        function = getattr(F, metric)
+        needs = NEEDS[metric]
+        if metric == "ig":
+            assert baseline is not None
+            return function(log_density, baseline[None].to(map_), fixations)
+        if metric == "log_likelihood":
+            return function(log_density, fixations)
+        if metric == "ig_mit":
+            assert baseline is not None
+            return function(map_, baseline[None].to(map_).exp(), fixations, eps=self.eps)
+        if "negatives" in needs:
+            return function(map_, fixations, negatives)
+        if metric == "nss":
+            return function(map_, fixations, ddof=self.ddof)
+        if metric == "kld":
+            return function(map_, density, eps=self.eps)
+        return function(map_, density if "density" in needs else fixations)
+
+    def prepare(
+        self, prediction: Tensor, size: tuple[int, int], kind: Kind, name: str = "the map"
+    ) -> tuple[Tensor, Tensor | None]:
+        """(1, h, w) float64 map to score at the image's size, and its log density unless it is just a map.
+
+        Args:
+            prediction, kind, name: as in :meth:`score`.
+            size: (height, width) of the image.
+        """
+        if prediction.ndim != 2:
+            raise ValueError(f"{name}: a map is (height, width), got {tuple(prediction.shape)}")
+        values = prediction.double()[None]
+        bad = int(
+            (torch.isnan(values) | (values == torch.inf) | ((values == -torch.inf) & (kind != "log_density"))).sum()
+        )
+        if bad:
+            raise ValueError(f"{name}: {bad} pixels are NaN or infinite")
+        fits = tuple(values.shape[-2:]) == tuple(size)
+        if not fits and self.resize == "error":
+            raise ValueError(
+                f"{name}: the map is {tuple(values.shape[-2:])}, the image {size}; preset {self.name} resizes none"
+            )
+        if kind == "map":
+            if self.stretch:
+                values = min_max(values)
+            values = values if fits else resized(values, size, self.resize)
+            return self._quantised(values), None
+        if kind == "log_density":
+            log_sum = float(torch.logsumexp(values.flatten(), 0))
+            if not abs(log_sum) <= self.log_tolerance:
+                raise ValueError(
+                    f"{name}: no log density, the logarithm of its sum is {log_sum:.4g} and may be off by "
+                    f"{self.log_tolerance:g} (natural logarithms? subtract logsumexp; or maps=map)"
+                )
+            if not fits:
+                values = log_normalise(resized(values, size, "bilinear")[None])[0]
+            log_density = values
+        elif kind == "density":
+            if bool((values < 0).any()):
+                raise ValueError(
+                    f"{name}: no density, {int((values < 0).sum())} pixels are negative (maps=log_density?)"
+                )
+            density = normalise(values)
+            if not fits:
+                density = normalise(resized(density, size, self.resize).clamp(min=0))
+            log_density = density.log()
+        else:
+            raise ValueError(f"{name}: kind {kind!r} is none of 'map', 'density', 'log_density'")
+        if self.stretch:  # before resizing, as of any other map
+            plain = prediction.double().exp() if kind == "log_density" else prediction
+            return self.prepare(plain, size, "map", name)[0], log_density
+        return self._quantised(log_density.exp()), log_density
+
+    def _quantised(self, values: Tensor) -> Tensor:
+        return (255 * min_max(values)).round() if self.quantise else values
+
+    def _counted(self, fixations: Fixations) -> Fixations:
+        """Fixations inside the image, merged where the preset merges them."""
+        if fixations.num_maps != 1:
+            raise ValueError(f"one image at a time, got fixations of {fixations.num_maps} maps")
+        inside, _ = fixations.clean(self.outside)
+        if not self.merge:
+            return inside
+        row, column = inside.pixels()
+        flat = row * int(inside.size[0, 1]) + column
+        _, first = _first_of_each(flat)
+        return inside.select(first)
+
+    def description(self) -> dict[str, Any]:
+        """Everything that makes a number, for scores.json."""
+        found = dataclasses.asdict(self)
+        found["metrics"] = list(self.metrics)
+        found["units"] = {m: "bit/fixation" for m in self.metrics if m in ("ig", "ig_mit", "log_likelihood")}
+        found["unscorable"] = "images without fixations are left out of the metrics of fixations and counted"
+        found["constant_map"] = "AUC .5, NSS and CC 0; KLD, SIM and EMD of the uniform map"
+        return found
+
+
+def _first_of_each(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct values, ascending, and where each occurs first."""
+    distinct, inverse = values.unique(return_inverse=True)
+    first = torch.full((len(distinct),), len(values), dtype=torch.int64, device=values.device)
+    position = torch.arange(len(values), device=values.device)
+    return distinct, first.scatter_reduce(0, inverse, position, "amin")
+
+
+def resized(maps: Tensor, size: tuple[int, int], rule: Resize) -> Tensor:
+    """(M, H, W) → (M, h, w).
+
+    Args:
+        maps: float64.
+        size: (h, w).
+        rule: ``bilinear`` as ``cv2.resize`` (pixel centres aligned, no low-pass) or ``bicubic_antialias`` as
+            MATLAB's ``imresize``.
+    """
+    if rule == "bilinear":
+        return nnf.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
+    if rule == "bicubic_antialias":
+        return nnf.interpolate(maps[None], size=size, mode="bicubic", align_corners=False, antialias=True)[0]
+    raise ValueError(f"resize={rule!r} is none of 'bilinear', 'bicubic_antialias'")
