@@ -211,6 +211,11 @@ class Fixations:
         mine = self.select(self.sample == sample)
         return mine._replace(sample=torch.zeros_like(mine.sample), size=self.size[sample : sample + 1])
 
+    def of_window(self, window: int) -> Fixations:
+        """The fixations of one time window, as packs of a single window."""
+        mine = self.select(self.window == window)
+        return mine._replace(window=torch.zeros_like(mine.window), num_windows=1)
+
     def clean(self, outside: OutsidePolicy = "drop") -> tuple[Fixations, int]:
         """Deal with fixations outside their image.
 

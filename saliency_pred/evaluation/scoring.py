@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -15,15 +13,15 @@ from torch import Tensor
 from saliency_pred.batch import Batch
 from saliency_pred.density import CentreBias, fixation_density
 from saliency_pred.fixations import Fixations
-from saliency_pred.metrics import functional as F
-from saliency_pred.metrics.presets import Preset
+from saliency_pred.metrics.presets import Kind, Preset
 
 Row = dict[str, Any]
 """image_id, dataset, fixations (their number), and a value per metric (NaN where it is undefined)."""
 
-PredictionKind = Literal["log_density", "map"]
+METRICS = ("ig", "log_likelihood", "auc", "nss", "cc", "kld", "sim")
+"""What is scored where no preset is named."""
 
-HIGHER_IS_BETTER = {"kld": False}
+HIGHER_IS_BETTER = {"kld": False, "emd": False}
 """Every other metric grows with agreement."""
 
 DESCRIBING = ("image_id", "dataset", "fixations")
@@ -49,18 +47,15 @@ class Scorer:
     ) -> None:
         self.baseline = baseline
         self.named = named
-        self.preset = preset or Preset()
+        self.preset = preset or Preset("default", METRICS)
 
     def options(self) -> dict[str, Any]:
         """What made the numbers: goes into scores.json."""
         return {
-            **dataclasses.asdict(self.preset),
+            **self.preset.description(),
             "ig_baseline": self.named,
-            "ig_unit": "bit/fixation",
-            "log_likelihood": "bit/fixation over the uniform density",
-            "auc_negatives": "all pixels",
+            "log_likelihood": "over the uniform density",
             "size": "original image",
-            "mean": "over images; images without fixations are unscorable and left out of the fixation metrics",
         }
 
     def rows(self, log_densities: Sequence[Tensor], batch: Batch) -> list[Row]:
@@ -88,7 +83,7 @@ class Scorer:
         density: Tensor | None,
         sigma: float,
         image_id: str,
-        kind: PredictionKind = "log_density",
+        kind: Kind = "log_density",
     ) -> Row:
         """The metrics of one image.
 
@@ -101,38 +96,29 @@ class Scorer:
             sigma: of the Gaussian that makes them, in pixels; NaN: no maps are made.
             image_id: for messages.
             kind: a ``map`` is no density, so it has no likelihood and no information gain.
+
+        Raises:
+            ValueError: pixels that are NaN or infinite, and what the preset refuses.
         """
-        bad = int((~torch.isfinite(prediction)).sum())
-        if bad:
-            raise ValueError(f"the prediction for {image_id} has {bad} pixels that are NaN or infinite")
-        prediction = prediction.double()
-        maps = prediction.exp() if kind == "log_density" else prediction
-        values: dict[str, Tensor] = {}
+        size = (int(prediction.shape[-2]), int(prediction.shape[-1]))
         if density is None and fixations is not None and math.isfinite(sigma):
             density = fixation_density(fixations, sigma, dtype=torch.float64)[0]
-        if fixations is not None:
-            if kind == "log_density":
-                baseline = self.baseline.log_density((maps.shape[-2], maps.shape[-1]))
-                values["ig"] = F.ig(prediction, baseline.to(maps.device).expand_as(maps), fixations)
-                values["log_likelihood"] = F.log_likelihood(prediction, fixations)
-            values["auc"] = F.auc(maps, fixations)
-            values["nss"] = F.nss(maps, fixations, self.preset.nss_ddof)
-        if density is not None:
-            density = density.to(maps)
-            known = density.sum((-2, -1)) > 0  # a window without fixations has nothing to be compared with
-            scored: dict[str, Callable[..., Tensor]] = {
-                "cc": F.cc,
-                "kld": partial(F.kld, eps=self.preset.kld_eps),
-                "sim": F.sim,
-            }
-            for name, metric in scored.items():
-                values[name] = torch.full((len(density),), torch.nan, dtype=torch.float64, device=maps.device)
-                if bool(known.any()):
-                    values[name][known] = metric(maps[known], density[known])
+        baseline = self.baseline.log_density(size).to(prediction.device) if kind == "log_density" else None
+        windows: list[dict[str, float]] = []
+        for t, one in enumerate(prediction):
+            here = None if density is None else density[t]
+            if here is not None and not bool(here.any()):
+                here = None  # a window without fixations has nothing to be compared with
+            mine = None if fixations is None else fixations.of_window(t)
+            if mine is None and here is None:
+                windows.append({})
+                continue
+            bias = None if baseline is None else baseline[min(t, len(baseline) - 1)]
+            windows.append(self.preset.score(one, mine, here, bias, kind=kind, name=image_id))
         row: Row = {"fixations": 0 if fixations is None else len(fixations)}
         for name in self.preset.metrics:
-            if name in values:
-                each = values[name].tolist()
+            if any(name in values for values in windows):
+                each = [values.get(name, math.nan) for values in windows]
                 row[name] = _mean(each)
                 if len(each) > 1:
                     row |= {f"{name}@{t + 1}": v for t, v in enumerate(each)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from itertools import islice
 from pathlib import Path
@@ -11,13 +10,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from saliency_pred.data.datamodule import SaliencyDataModule
 from saliency_pred.decoders.deepgaze import CentreBiasReadout
 from saliency_pred.evaluation.report import write_report
-from saliency_pred.evaluation.results import text_table, write_results
+from saliency_pred.evaluation.results import text_table, write_atomically, write_results
 from saliency_pred.evaluation.run import evaluate
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.instantiate import instantiate
@@ -46,9 +47,10 @@ def train(cfg: DictConfig, out: Path) -> Path:
     quieten()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
+    begin = checkpoint_to_resume(cfg.resume, out)
     out.mkdir(parents=True, exist_ok=True)
     text = OmegaConf.to_yaml(cfg, resolve=True)
-    (out / "config.yaml").write_text(text)
+    write_atomically(out / "config.yaml", text)
 
     data = build_data(cfg)
     model = build_model(cfg)
@@ -76,7 +78,7 @@ def train(cfg: DictConfig, out: Path) -> Path:
     logger = instantiate(cfg.logger) if cfg.logger.get("_target_") else False
     try:
         trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=logger, default_root_dir=str(out))
-        trainer.fit(module, data, ckpt_path=checkpoint_to_resume(cfg.resume, out), weights_only=True)
+        trainer.fit(module, data, ckpt_path=begin, weights_only=True)
     except MisconfigurationException as error:
         raise ValueError(f"the trainer refuses its configuration: {error}") from error
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
@@ -92,7 +94,9 @@ def train_and_report(cfg: DictConfig, out: Path) -> float | None:
         the monitored score of the best checkpoint; None if nothing was scored.
     """
     best = train(cfg, out)
-    if os.environ.get("LOCAL_RANK", "0") != "0" or os.environ.get("RANK", "0") != "0":
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()  # one process scores; the others end here
+    if getattr(rank_zero_only, "rank", 0) != 0:
         return None
     if not cfg.report:
         print(f"\ncheckpoint  {best}\nhistory     {out / 'history.csv'}")
@@ -145,9 +149,7 @@ def fit_statistics(model: SaliencyModel, data: SaliencyDataModule) -> None:
 def write_split(data: SaliencyDataModule, path: Path) -> None:
     """Which image belonged to which part: part,image_id."""
     lines = [f"{part},{data.dataset.image_ids[i]}" for part, indices in data.parts.items() for i in indices]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text("\n".join(["part,image_id", *lines]) + "\n")
-    temporary.replace(path)
+    write_atomically(path, "\n".join(["part,image_id", *lines]) + "\n")
 
 
 def checkpoint_to_resume(resume: Any, out: Path) -> str | None:

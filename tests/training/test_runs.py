@@ -76,7 +76,10 @@ def test_two_processes_score_exactly_as_one(tmp_path: Path) -> None:
     settings += ["encoder.frozen=true", "optimizer.lr=0", "trainer.max_epochs=1", "data.split=7/5", "report=false"]
     one, two = tmp_path / "one", tmp_path / "two"
     run(*settings, f"out={one}")
-    run(*settings, f"out={two}", "trainer=ddp")
+    both = [setting for setting in settings if setting != "report=false"]
+    done = run(*both, f"out={two}", "trainer=ddp")
+    assert done.stdout.count(f"report      {two / 'report.html'}") == 1
+    assert len((two / "per_image.csv").read_text().splitlines()) == 1 + 5
     single, double = (read_history(folder / "history.csv")[0] for folder in (one, two))
     validated = [name for name in single if name.startswith("val/")]
     assert "val/ig" in validated
