@@ -17,7 +17,15 @@ TABLE = REPOSITORY / "results" / "scores.csv"
 README = REPOSITORY / "README.md"
 METRICS = ("ig", "nss", "auc", "cc", "kld", "sim")
 KEYS = ("experiment", "row", "dataset", "split", "part", "seed", "images")
-ABOUT = ("share_of_gold_standard", "share_of_truth", "ig_baseline", "size", "checkpoint_sha256", "saliency_pred", "torch")
+ABOUT = (
+    "share_of_gold_standard",
+    "share_of_truth",
+    "ig_baseline",
+    "size",
+    "checkpoint_sha256",
+    "saliency_pred",
+    "torch",
+)
 COLUMNS = (*KEYS, *METRICS, *(f"{m}_{side}" for m in METRICS for side in ("low", "high")), *ABOUT)
 NAMES = {"ig": "IG", "nss": "NSS", "auc": "AUC", "cc": "CC", "kld": "KLD", "sim": "SIM"}
 

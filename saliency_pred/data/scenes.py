@@ -308,7 +308,9 @@ class Face:
 
         def gaussian(kind: str, x: float, y: float, rx: float, ry: float, strength: float) -> Interest:
             px, py = (np.full(len(times), v) for v in f.at(x, y))
-            return Interest(kind, py, px, float(np.hypot(scatter, ry * f.unit)), float(np.hypot(scatter, rx * f.unit)), strength)
+            return Interest(
+                kind, py, px, float(np.hypot(scatter, ry * f.unit)), float(np.hypot(scatter, rx * f.unit)), strength
+            )
 
         if self.shuffle:
             return [gaussian("object", 0, 0.05, 0.35, 0.4, 0.3)]
@@ -351,7 +353,7 @@ class Text:
         still = np.ones(len(times))
         kind, strength = ("object", 0.25) if self.blackened else ("text", 1.3)
         lines = sorted({word[0] for word in self.words})
-        rank = np.array([0.75**lines.index(word[0]) for word in self.words])  # reading begins at the top
+        rank = np.array([0.75 ** lines.index(word[0]) for word in self.words])  # reading begins at the top
         share = strength * rank / rank.sum()
         scatter = LANDING_SCATTER * self.u
         return [
@@ -387,12 +389,16 @@ class Solid:
         else:
             f.polygon(canvas, np.array([-0.9, 0.5, 0.5, -0.9]), np.array([-0.5, -0.5, 0.9, 0.9]), self.colour)
             f.polygon(canvas, np.array([-0.9, -0.5, 0.9, 0.5]), np.array([-0.5, -0.9, -0.9, -0.5]), light)
-            f.polygon(canvas, np.array([0.5, 0.9, 0.9, 0.5]), np.array([-0.5, -0.9, 0.5, 0.9]), _darker(self.colour, 0.65))
+            f.polygon(
+                canvas, np.array([0.5, 0.9, 0.9, 0.5]), np.array([-0.5, -0.9, 0.5, 0.9]), _darker(self.colour, 0.65)
+            )
 
     def interests(self, times: np.ndarray) -> list[Interest]:
         still = np.ones(len(times))
         sigma = float(np.hypot(LANDING_SCATTER * self.u, 0.35 * self.frame.unit))
-        return [Interest("object", still * self.frame.y, still * self.frame.x, sigma, sigma, 0.15 + 0.6 * self.contrast)]
+        return [
+            Interest("object", still * self.frame.y, still * self.frame.x, sigma, sigma, 0.15 + 0.6 * self.contrast)
+        ]
 
 
 def _mix(first: Colour, second: Colour, share: float) -> Colour:
@@ -517,7 +523,7 @@ def _plan_items(rng: Generator, layout: _Layout, u: float, dark: bool, moving: b
     shape = str(rng.choice(SHAPES))
     odd = str(rng.choice(ODD)) if not moving else str(rng.choice(["nothing", "nothing among mixed hues"]))
     oriented = shape in ("bar", "ellipse")
-    if "orientation" in odd and not oriented or odd == "conjunction":
+    if ("orientation" in odd and not oriented) or odd == "conjunction":
         shape, oriented = "bar", True
     hue = np.full(n, rng.uniform(0, 2 * np.pi))
     orientation = np.full(n, rng.uniform(0, np.pi))
@@ -550,7 +556,10 @@ def _plan_items(rng: Generator, layout: _Layout, u: float, dark: bool, moving: b
             direction[which] += np.pi / 2
         elif how == 1:  # only this one moves: its place in the swing hides it among the jittered others
             moves = np.arange(n) == which
-            y, x = (np.where(moves, v, v + 0.18 * cell * np.sin(phase) * f(direction)) for v, f in ((y, np.sin), (x, np.cos)))
+            y, x = (
+                np.where(moves, v, v + 0.18 * cell * np.sin(phase) * f(direction))
+                for v, f in ((y, np.sin), (x, np.cos))
+            )
             swing = np.where(moves, swing, 0.0)
         else:  # and this one alone stands still
             swing[which] = 0.0

@@ -123,7 +123,7 @@ class Viewers:
         first = _draw(rng.random(len(self.first)), self.first)
         gaps = _draw(rng.random((most, len(self.gap))), self.gap)
         onsets = first + np.concatenate([np.zeros_like(gaps[:1]), gaps[:-1].cumsum(0)])
-        viewer, which = np.nonzero(onsets.T < self.ticks)
+        viewer, which = np.nonzero(self.ticks > onsets.T)
         onset = onsets[which, viewer]
         duration = gaps[which, viewer] / TICKS_PER_SECOND - SACCADE
         # The image goes after `ticks`, and the last fixation with it.
@@ -147,7 +147,8 @@ def _draw(uniform: np.ndarray, probability: np.ndarray) -> np.ndarray:
     """(..., V) indices: inverse distribution function of each row of (V, N) probabilities at (..., V) numbers."""
     total = np.cumsum(probability, axis=1)
     found = [
-        np.searchsorted(row, u * row[-1], side="right") for row, u in zip(total, np.moveaxis(uniform, -1, 0), strict=True)
+        np.searchsorted(row, u * row[-1], side="right")
+        for row, u in zip(total, np.moveaxis(uniform, -1, 0), strict=True)
     ]
     return np.stack(found, axis=-1)
 
@@ -233,7 +234,14 @@ class _Simulated(SaliencyDataset):
     _moving: bool
 
     def __init__(
-        self, count: int, size: tuple[int, int], viewers: int, seed: int, split: str, seconds: float, frame_times: np.ndarray
+        self,
+        count: int,
+        size: tuple[int, int],
+        viewers: int,
+        seed: int,
+        split: str,
+        seconds: float,
+        frame_times: np.ndarray,
     ) -> None:
         super().__init__(".", split)  # nothing is read from disk
         height, width = (int(v) for v in size)

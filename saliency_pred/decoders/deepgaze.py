@@ -83,9 +83,7 @@ class Finalizer(nn.Module):
 
     def forward(self, priority: Tensor, prior: Tensor) -> Tensor:
         """(B, 1, h, w) and a log centre bias at image size (B or 1, 1, H, W) -> (B, 1, H, W)."""
-        prior_small = F.interpolate(
-            prior, scale_factor=1 / self.factor, mode="nearest", recompute_scale_factor=False
-        )
+        prior_small = F.interpolate(prior, scale_factor=1 / self.factor, mode="nearest", recompute_scale_factor=False)
         x = F.interpolate(priority, size=prior_small.shape[-2:], mode="nearest")
         x = replicate_blur(x, self.sigma) + self.centre_bias_weight * prior_small
         x = F.interpolate(x, size=prior.shape[-2:], mode="nearest")
@@ -192,9 +190,7 @@ class Component(nn.Module):
         self.scanpath = ScanpathNetwork(history) if history else None
         self.select_saliency = nn.Sequential(whole_norm(1), nn.Conv2d(1, 128, 1))
         # Without a bias: that of the saliency part serves the sum.
-        self.select_scanpath = (
-            nn.Sequential(whole_norm(16), nn.Conv2d(16, 128, 1, bias=False)) if history else None
-        )
+        self.select_scanpath = nn.Sequential(whole_norm(16), nn.Conv2d(16, 128, 1, bias=False)) if history else None
         self.selection = nn.Sequential(
             nn.Softplus(),
             whole_norm(128),
@@ -246,8 +242,7 @@ class DeepGaze(CentreBiasReadout):
         self.backbones = [len(channels)] if backbones is None else list(backbones)
         if sum(self.backbones) != len(channels):
             raise ValueError(
-                f"backbones={self.backbones} are {sum(self.backbones)} features, "
-                f"the encoder has {len(channels)}"
+                f"backbones={self.backbones} are {sum(self.backbones)} features, the encoder has {len(channels)}"
             )
         self.history = history
         self.readout_stride = readout_stride
@@ -255,9 +250,7 @@ class DeepGaze(CentreBiasReadout):
         first = 0
         for count in self.backbones:
             width = sum(channels[first : first + count])
-            self.models.append(
-                nn.ModuleList(Component(width, history, map_factor) for _ in range(components))
-            )
+            self.models.append(nn.ModuleList(Component(width, history, map_factor) for _ in range(components)))
             first += count
 
     def log_density(
@@ -293,9 +286,7 @@ class DeepGaze(CentreBiasReadout):
         first = 0
         for count, model in zip(self.backbones, self.models, strict=True):
             x = on_grid(features[first : first + count], size, self.readout_stride)
-            mixtures.append(
-                log_mean_exp([component(x, prior, history) for component in cast(nn.ModuleList, model)])
-            )
+            mixtures.append(log_mean_exp([component(x, prior, history) for component in cast(nn.ModuleList, model)]))
             first += count
         return log_mean_exp(mixtures)
 

@@ -37,9 +37,7 @@ class UpsamplingTrunk(nn.Module):
         widths = widths[: len(channels)]
         skips = list(channels[:-1])[::-1]
         inputs = [channels[-1], *(w + s for w, s in zip(widths[:-1], skips, strict=True))]
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(i, o, 3, padding=1) for i, o in zip(inputs, widths, strict=True)
-        )
+        self.convolutions = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in zip(inputs, widths, strict=True))
         self.width = widths[-1]
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:

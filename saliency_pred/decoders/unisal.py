@@ -242,9 +242,7 @@ class UNISAL(nn.Module):
         copy = self.copies(domain, len(features[0]))
         return self.run(features, copy)[0]
 
-    def run(
-        self, features: list[Tensor], copy: Tensor, state: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    def run(self, features: list[Tensor], copy: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """As :meth:`forward`, by copy, and carrying the recurrent state from clip to clip of one video.
 
         Args:

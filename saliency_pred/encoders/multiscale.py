@@ -51,9 +51,7 @@ class MultiScaleEncoder(nn.Module):
         self.frozen = frozen
         self.mean, self.std = encoder.mean, encoder.std
         self.channels = [c for _ in nominal for c in cast(list[int], encoder.channels)]
-        self.strides = [
-            max(1, round(s / factor)) for factor in nominal for s in cast(list[int], encoder.strides)
-        ]
+        self.strides = [max(1, round(s / factor)) for factor in nominal for s in cast(list[int], encoder.strides)]
         if frozen:
             self.requires_grad_(False)
             self.eval()

@@ -56,9 +56,7 @@ class VGGEncoder(nn.Module):
                 nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(cast(Tensor, convolution.bias))
             return
-        source = [
-            m for m in cast(nn.Sequential, build("vgg16", weights).features) if isinstance(m, nn.Conv2d)
-        ]
+        source = [m for m in cast(nn.Sequential, build("vgg16", weights).features) if isinstance(m, nn.Conv2d)]
         for ours, theirs in zip(convolutions, source, strict=True):
             ours.load_state_dict(theirs.state_dict())
 

@@ -41,9 +41,7 @@ def test_deepgaze1_equals_the_official_network() -> None:
     assert parameters(model) + classifier == manifest("deepgaze1")["parameters"] == 61_101_098
 
 
-def readout(
-    name: str, channels: list[int], backbones: list[int], components: int, **options: int
-) -> DeepGaze:
+def readout(name: str, channels: list[int], backbones: list[int], components: int, **options: int) -> DeepGaze:
     decoder = DeepGaze(channels, [8] * len(channels), backbones, components, **options)
     sigma = "models.{}.finalizers.{}.gauss.sigma" if len(backbones) > 1 else "finalizers.{1}.gauss.sigma"
     sigmas = {
@@ -138,9 +136,7 @@ def test_msdb_mixed_batch_and_unknown_domains(msdb: DeepGazeMSDB) -> None:
     same = DeepGazeMSDB([6, 4, 6, 4], [8, 16, 16, 32], scales=2, domains=1)
     state = {n: v for n, v in msdb.state_dict().items() if n.startswith(("readout", "centre_bias"))}
     state = {n: v for n, v in state.items() if n != "centre_bias_weight"}
-    state |= {
-        n: getattr(msdb, n).mean(0, keepdim=True) for n in ("scale_weights", "sigma", "centre_bias_weight")
-    }
+    state |= {n: getattr(msdb, n).mean(0, keepdim=True) for n in ("scale_weights", "sigma", "centre_bias_weight")}
     same.load_state_dict(state | {"log_priority_scaling": torch.zeros(1)})
     assert_equal(msdb(features, None), same(features, torch.zeros(3, dtype=torch.long)))
 

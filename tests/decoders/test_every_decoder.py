@@ -75,9 +75,7 @@ def test_a_prediction_does_not_depend_on_its_neighbours_in_the_batch(name: str) 
     together = network(images, domain=torch.tensor([0, 1]))
     alone = torch.cat([network(images[i : i + 1], domain=torch.tensor([i])) for i in range(2)])
     # Densities, as some decoders fix their logits only up to a constant; float32 sums in another order.
-    torch.testing.assert_close(
-        together.flatten(2).log_softmax(-1), alone.flatten(2).log_softmax(-1), rtol=0, atol=2e-3
-    )
+    torch.testing.assert_close(together.flatten(2).log_softmax(-1), alone.flatten(2).log_softmax(-1), rtol=0, atol=2e-3)
 
 
 @pytest.mark.slow  # half a minute each
@@ -89,9 +87,7 @@ def test_overfits_four_images(name: str) -> None:
     rows = torch.arange(48).view(-1, 1)
     columns = torch.arange(64)
     centres = [(10, 15), (35, 50), (15, 45), (30, 20)]
-    target = torch.stack([torch.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 72) for y, x in centres])[
-        :, None
-    ]
+    target = torch.stack([torch.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 72) for y, x in centres])[:, None]
     target = target / target.sum((-2, -1), keepdim=True)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     for _ in range(150):

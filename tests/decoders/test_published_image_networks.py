@@ -156,9 +156,7 @@ def test_unisal_equals_the_official_network(case: str, unisal: SaliencyModel) ->
     logits, state = unisal.decoder.run(features, torch.tensor([copy]))
     density = logits.flatten(2).log_softmax(-1).unflatten(-1, size)
     expected = outputs("unisal")
-    key, step = next(
-        (k, s) for k, s in ((f"{case}_s8", 8), (case, 8), (case, 4)) if matches(expected, k, s, size)
-    )
+    key, step = next((k, s) for k, s in ((f"{case}_s8", 8), (case, 8), (case, 4)) if matches(expected, k, s, size))
     assert_equal(density[..., ::step, ::step], expected[key][:, :, 0], 1e-5)
     if f"{case}_top_left" in expected:
         assert_equal(density[..., :48, :64], expected[f"{case}_top_left"][:, :, 0], 1e-5)

@@ -56,9 +56,7 @@ def test_torchvision_layers_are_the_networks_own_outputs() -> None:
     image = torch.randn(1, 3, 96, 128)
     networks = ((alexnet, ["features.8", "features.10"], False), (swin_t, ["features.1"], True))
     for make, layers, channels_last in networks:
-        encoder = TorchvisionEncoder(
-            make.__name__, layers, weights="none", channels_last=channels_last
-        ).eval()
+        encoder = TorchvisionEncoder(make.__name__, layers, weights="none", channels_last=channels_last).eval()
         network = make(weights=None).eval()
         network.load_state_dict(encoder.network.state_dict(), strict=False)
         taken: list[torch.Tensor] = []

@@ -13,9 +13,7 @@ from reference.standin import input_for, tensor_for
 from saliency_pred.scanpath.oat import OAT, CropEmbedding
 from saliency_pred.weights.published.oat import convert_scanpath
 
-SCANPATHS = torch.tensor(
-    [[86, 86], [44, 83], [47, 21], [64, 36], [67, 70], [67, 60], [9, 84], [17, 85], [84, 85]]
-).T
+SCANPATHS = torch.tensor([[86, 86], [44, 83], [47, 21], [64, 36], [67, 70], [67, 60], [9, 84], [17, 85], [84, 85]]).T
 TARGETS = torch.tensor([17, 60])
 
 

@@ -47,9 +47,7 @@ def test_import_writes_a_checkpoint_that_predicts_the_same(
     assert loaded.model(torch.rand(1, 3, 64, 96)).shape == (1, 1, 64, 96)
 
 
-def test_unknown_missing_and_misshaped_tensors_are_listed(
-    unisal: dict[str, torch.Tensor], tmp_path: Path
-) -> None:
+def test_unknown_missing_and_misshaped_tensors_are_listed(unisal: dict[str, torch.Tensor], tmp_path: Path) -> None:
     wrong = dict(unisal)
     del wrong["post_rnn.0.weight"]
     wrong["head.weight"] = torch.zeros(2)
