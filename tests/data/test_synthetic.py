@@ -58,7 +58,7 @@ def chi_square_p(counts: Tensor, density: Tensor, cell: int = 10) -> float:
 # ---------------------------------------------------------------------- repeatable
 
 
-@pytest.mark.parametrize("kind, settings", [(Synthetic, STILLS), (SyntheticVideo, CLIPS)])
+@pytest.mark.parametrize(("kind", "settings"), [(Synthetic, STILLS), (SyntheticVideo, CLIPS)])
 def test_data_depend_on_seed_and_index_alone(kind: type[_Simulated], settings: dict) -> None:
     first = kind(**settings)
     forwards = [digest(first, i) for i in range(4)]
@@ -93,7 +93,8 @@ def test_stills_keep_the_contract() -> None:
     assert fixations is not None
     assert bool(fixations.inside.all())
     assert fixations.viewers() == list(range(6))
-    assert float(fixations.time.min()) >= 0.12 and float(fixations.time.max()) < 3.0
+    assert float(fixations.time.min()) >= 0.12
+    assert float(fixations.time.max()) < 3.0
     assert float((fixations.time + fixations.duration).max()) <= 3.0 + 1e-9
     assert float(fixations.duration.min()) > 0
     for viewer in range(6):  # one at a time, a saccade between
@@ -244,7 +245,7 @@ def test_pop_out_is_the_mahalanobis_distance_from_the_others() -> None:
 
 def test_pop_out_depends_on_context() -> None:
     red, green = np.array([2.4, 0.0]), np.array([-2.4, 0.0])
-    upright, flat = np.array([1.6, 0.0]), np.array([-1.6, 0.0])
+    upright = np.array([1.6, 0.0])
 
     def item(*parts: np.ndarray) -> np.ndarray:
         return np.concatenate(parts)
