@@ -32,6 +32,14 @@ def write_results(evaluation: Evaluation, out: Path) -> dict[str, Any]:
     return scores
 
 
+def write_map_scores(table: ScoreTable, scores: dict[str, Any], out: Path) -> None:
+    """Write per_image.csv and scores.json of maps that any program wrote."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / "per_image.csv", per_image_csv(table))
+    text = json.dumps(_plain({"schema": SCHEMA} | scores | {"about": environment()}), indent=2, allow_nan=False)
+    write_atomically(out / "scores.json", text + "\n")
+
+
 def describe(evaluation: Evaluation) -> dict[str, Any]:
     """Everything of scores.json."""
     dataset = evaluation.data.dataset
@@ -56,12 +64,23 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def summary(table: ScoreTable) -> dict[str, dict[str, float]]:
-    """metric → mean, bounds of the 95 % bootstrap interval over images, number of images."""
+def summary(table: ScoreTable, weights: dict[str, list[float]] | None = None) -> dict[str, dict[str, float]]:
+    """metric → mean, bounds of the 95 % bootstrap interval over images, number of images.
+
+    Args:
+        weights: metric → weight of each row in its mean; metrics that are not named are averaged plainly.
+    """
     result = {}
     for metric, mean in table.means().items():
-        known = [v for v in table.column(metric) if not math.isnan(v)]
-        low, high = confidence_interval(known) if len(known) > 1 else (math.nan, math.nan)
+        column = table.column(metric)
+        known = [v for v in column if not math.isnan(v)]
+        weight = None
+        if weights and metric in weights:
+            weight = [w for w, v in zip(weights[metric], column, strict=True) if not math.isnan(v)]
+            total = math.fsum(weight)
+            mean = math.fsum(w * v for w, v in zip(weight, known, strict=True)) / total if total else math.nan
+        finite = len(known) > 1 and all(map(math.isfinite, known))
+        low, high = confidence_interval(known, weights=weight) if finite else (math.nan, math.nan)
         result[metric] = {"mean": mean, "low": low, "high": high, "images": len(known)}
     return result
 
