@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from saliency_pred.fixations import Fixations
-from saliency_pred.metrics.arguments import by_map, check_maps, min_max
+from saliency_pred.metrics.arguments import by_map, check_fixations, check_maps, min_max
 
 _BUCKETS = 16384
 """Into which pixels are sorted by value: some 10 times the number of fixations that an image has, and their
@@ -28,9 +28,9 @@ def auc(maps: Tensor, fixations: Fixations) -> Tensor:
     """
 
     def one(pixels: Tensor, where: Tensor) -> float:
-        return 1 - _twice_below(pixels, where) / (2 * len(where) * pixels.numel())
+        return _mann_whitney(pixels[where], pixels)
 
-    return _each(maps, fixations, one)
+    return _each(check_maps(maps, fixations), fixations, one)
 
 
 def auc_judd(maps: Tensor, fixations: Fixations) -> Tensor:
@@ -45,11 +45,11 @@ def auc_judd(maps: Tensor, fixations: Fixations) -> Tensor:
         negatives = pixels.numel() - len(fixated)
         if negatives == 0:
             return math.nan
-        ordered = pixels[where].sort().values
-        below = _twice_below(pixels, where) - _twice_below_sorted(ordered, pixels[fixated])
-        return 1 - below / (2 * len(where) * negatives)
+        positives = pixels[where]
+        lower = _twice_lower(positives, pixels) - _twice_lower(positives, pixels[fixated])
+        return lower / (2 * len(where) * negatives)
 
-    return _each(maps, fixations, one)
+    return _each(check_maps(maps, fixations), fixations, one)
 
 
 def auc_judd_mit(maps: Tensor, fixations: Fixations) -> Tensor:
@@ -65,7 +65,7 @@ def auc_judd_mit(maps: Tensor, fixations: Fixations) -> Tensor:
         fixated = where.unique()
         return _judd_trapezoid(pixels, fixated, pixels.numel() - len(fixated))
 
-    return _each(maps, fixations, one)
+    return _each(check_maps(maps, fixations), fixations, one)
 
 
 def auc_judd_aim(maps: Tensor, fixations: Fixations) -> Tensor:
@@ -78,7 +78,7 @@ def auc_judd_aim(maps: Tensor, fixations: Fixations) -> Tensor:
     def one(pixels: Tensor, where: Tensor) -> float:
         return _judd_trapezoid(pixels, where, pixels.numel() - 2)
 
-    return _each(maps, fixations, one)
+    return _each(check_maps(maps, fixations), fixations, one)
 
 
 def auc_borji(maps: Tensor, fixations: Fixations, step: float = 0.1) -> Tensor:
@@ -106,15 +106,15 @@ def sauc(maps: Tensor, fixations: Fixations, negatives: Fixations) -> Tensor:
             (Tübingen takes all of all other images). Which they are is part of the result. NaN where a map
             has none.
     """
-    check_negatives(maps, negatives)
+    maps = check_maps(maps, fixations)
+    check_fixations(maps, negatives, "negatives")
     parts = iter(by_map(maps, negatives))
 
     def one(pixels: Tensor, where: Tensor) -> float:
         _, other = next(parts)
         if len(where) == 0 or len(other) == 0:
             return math.nan
-        below = _twice_below_sorted(pixels[where].sort().values, pixels[other])
-        return 1 - below / (2 * len(where) * len(other))
+        return _mann_whitney(pixels[where], pixels[other])
 
     return _each(maps, fixations, one, empty=True)
 
@@ -128,8 +128,8 @@ def sauc_mit(maps: Tensor, fixations: Fixations, negatives: Fixations, step: flo
         negatives: as in :func:`sauc`; several on one pixel count once.
         step: as in :func:`auc_borji`.
     """
-    check_negatives(maps, negatives)
     stretched = min_max(check_maps(maps, fixations))
+    check_fixations(maps, negatives, "negatives")
     parts = iter(by_map(stretched, negatives))
 
     def one(pixels: Tensor, where: Tensor) -> float:
@@ -141,17 +141,6 @@ def sauc_mit(maps: Tensor, fixations: Fixations, negatives: Fixations, step: flo
     return _each(stretched, fixations, one, empty=True)
 
 
-def check_negatives(maps: Tensor, negatives: Fixations) -> None:
-    """Refuse negatives that are no fixations on these maps.
-
-    Raises:
-        TypeError, ValueError: as :func:`~saliency_pred.metrics.arguments.check_maps`.
-    """
-    if not isinstance(negatives, Fixations):
-        raise TypeError(f"negatives must be Fixations of other images, got {type(negatives).__name__}")
-    check_maps(maps, negatives)
-
-
 def _each(maps: Tensor, fixations: Fixations, one: Callable[[Tensor, Tensor], float], empty: bool = False) -> Tensor:
     """(M,) ``one`` of every map; NaN where it has no fixations, unless ``empty`` leaves that to ``one``."""
     maps = check_maps(maps, fixations)
@@ -159,36 +148,42 @@ def _each(maps: Tensor, fixations: Fixations, one: Callable[[Tensor, Tensor], fl
     return torch.tensor(values, dtype=torch.float64, device=maps.device)
 
 
-def _twice_below(pixels: Tensor, where: Tensor) -> int:
-    """Twice the number of (fixation, pixel) pairs in which the fixation's value is lower, plus ties once.
+def _mann_whitney(positives: Tensor, negatives: Tensor) -> float:
+    """Probability that a positive exceeds a negative, ties counting half."""
+    return _twice_lower(positives, negatives) / (2 * len(positives) * len(negatives))
 
-    Searching every pixel among the fixated values is most of the work, and few pixels need it: values fall
-    into buckets, and where a bucket holds no fixated value its pixels are all above the same number of
-    them. Rounding keeps the order of values, so the buckets are in order too and the count is exact.
+
+def _twice_lower(positives: Tensor, negatives: Tensor) -> int:
+    """Twice the number of (positive, negative) pairs in which the negative is lower, plus once that of ties."""
+    below, upto = _ranks(positives.sort().values, negatives)
+    return int(below.sum()) + int(upto.sum())
+
+
+def _ranks(thresholds: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """How many pixels are below, and at or below, each of n ascending thresholds: (n,) int64 each.
+
+    Neither sorts the pixels nor searches most of them: they fall into buckets by value, and only those that
+    share a bucket with a threshold are searched. Rounding keeps the order of values, so a lower bucket holds
+    lower values and the counts are exact.
     """
-    values = pixels[where]
-    ordered = values.sort().values
-    low, high = pixels.aminmax()
-    spread = float(high) - float(low)
-    scale = _BUCKETS / spread if spread > 0 else math.inf
-    limits = torch.finfo(pixels.dtype)
-    if spread > limits.max or scale > limits.max:  # constant, or at the ends of the type's range
-        return _twice_below_sorted(ordered, pixels)
-    bucket = ((pixels - low) * scale).to(torch.int32)
-    size = torch.bincount(bucket)
-    holds = torch.bincount(bucket[where], minlength=len(size))
-    lower = holds.cumsum(0) - holds
-    mixed = holds > 0
-    sure = int((size * lower).masked_fill(mixed, 0).sum())
-    unsure = pixels[mixed.index_select(0, bucket)]
-    return 2 * sure + _twice_below_sorted(ordered, unsure)
-
-
-def _twice_below_sorted(ordered: Tensor, others: Tensor) -> int:
-    """The same of sorted values and any others."""
-    left = torch.searchsorted(ordered, others, side="left", out_int32=True)
-    right = torch.searchsorted(ordered, others, side="right", out_int32=True)
-    return int(left.sum()) + int(right.sum())
+    below = pixels.new_zeros((), dtype=torch.int64)
+    if pixels.numel() > _BUCKETS:
+        low, high = pixels.aminmax()
+        spread = float(high) - float(low)
+        scale = _BUCKETS / spread if spread > 0 else math.inf
+        limit = torch.finfo(pixels.dtype).max
+        if spread < limit and scale < limit:  # neither constant nor at the ends of the type's range
+            bucket = ((pixels - low) * scale).to(torch.int32)
+            size = torch.bincount(bucket)
+            place = ((thresholds.clamp(low, high) - low) * scale).to(torch.int64)
+            shared = torch.zeros(len(size), dtype=torch.bool, device=pixels.device)
+            shared[place] = True
+            below = size.masked_fill(shared, 0).cumsum(0)[place]
+            pixels = pixels[shared.index_select(0, bucket)]
+    n = len(thresholds)
+    reached = torch.searchsorted(thresholds, pixels, side="right")  # how many thresholds are at or below
+    passed = torch.searchsorted(thresholds, pixels, side="left")  # how many are below
+    return tuple(below + torch.bincount(k, minlength=n + 1).cumsum(0)[:-1] for k in (reached, passed))  # type: ignore[return-value]
 
 
 def _judd_trapezoid(pixels: Tensor, fixated: Tensor, negatives: int) -> float:
@@ -198,23 +193,16 @@ def _judd_trapezoid(pixels: Tensor, fixated: Tensor, negatives: int) -> float:
     if bool(pixels.amin() == pixels.amax()):
         return 0.5
     n, total = len(fixated), pixels.numel()
-    at_or_above = total - _number_below(pixels[fixated].sort().values, pixels)
+    at_or_above = total - _ranks(pixels[fixated].sort().values, pixels)[0]
     i = torch.arange(1, n + 1, device=pixels.device)
     return _trapezoid((at_or_above.flip(0) - i).double() / negatives, i.double() / n)
-
-
-def _number_below(thresholds: Tensor, pixels: Tensor) -> Tensor:
-    """(n,) int64 number of pixels below each of n ascending thresholds."""
-    reached = torch.searchsorted(thresholds, pixels, side="right")  # how many thresholds are at or below
-    counts = torch.bincount(reached, minlength=len(thresholds) + 1)
-    return counts.cumsum(0)[:-1]
 
 
 def _stepped(positives: Tensor, negatives: Tensor, step: float) -> float:
     """Area over thresholds 1, 1 - step, ... 0, of shares at or above."""
     # MATLAB's 0:step:1, which counts multiples of the step
     steps = torch.arange(int(1 / step + 1e-9) + 1, dtype=torch.float64, device=positives.device) * step
-    shares = [1 - _number_below(steps, values).flip(0).double() / len(values) for values in (negatives, positives)]
+    shares = [1 - _ranks(steps, values)[0].flip(0).double() / len(values) for values in (negatives, positives)]
     return _trapezoid(*shares)
 
 

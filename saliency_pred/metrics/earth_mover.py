@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, vstack
 from torch import Tensor
 
-from saliency_pred.metrics.arguments import as_densities, check_pair, check_truth
+from saliency_pred.metrics.arguments import as_density, check_pair, check_truth
 
 _ROUNDING = 1e-15
 """Mass below this is left over from dividing by sums and is not worth moving."""
@@ -35,8 +35,10 @@ def emd(maps: Tensor, density: Tensor, shrink: int = 32) -> Tensor:
     rows, columns = -(-height // shrink), -(-width // shrink)
     down = area_shares(height, rows).to(maps.device)
     across = area_shares(width, columns).to(maps.device)
-    cells = [(down @ as_densities(m) @ across.T).cpu().numpy() for m in (a, b)]
-    values = [transport(x, y, (height / rows, width / columns)) for x, y in zip(*cells, strict=True)]
+    values = []
+    for pair in zip(a.double(), b.double(), strict=True):
+        cells = [(down @ as_density(m) @ across.T).cpu().numpy() for m in pair]
+        values.append(transport(cells[0], cells[1], (height / rows, width / columns)))
     return torch.tensor(values, dtype=torch.float64, device=maps.device)
 
 

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 
 from saliency_pred.fixations import Fixations
-from saliency_pred.metrics.arguments import by_map, check_maps, fixation_mean, min_max
+from saliency_pred.metrics.arguments import as_density, by_map, check_maps, fixation_mean, total
 
 MIT_EPS = 2.2204e-16
 """Regularises KLD and IG in the MIT and Tübingen code (MATLAB's eps to five digits)."""
-
-_TINY = torch.finfo(torch.float64).tiny
 
 
 def nss(maps: Tensor, fixations: Fixations, ddof: int = 0) -> Tensor:
@@ -28,22 +26,25 @@ def nss(maps: Tensor, fixations: Fixations, ddof: int = 0) -> Tensor:
         ddof: 0 (Tübingen, AIM) or 1 (MATLAB).
     """
     maps = check_maps(maps, fixations)
-    flat = maps.flatten(1)
-    mean = flat.sum(1, dtype=torch.float64) / flat.shape[1]
-    constant = flat.amax(1) == flat.amin(1)
-    values = []
-    for m, (pixels, where) in enumerate(by_map(maps, fixations)):
-        if len(where) == 0:
-            values.append(pixels.new_full((), math.nan, dtype=torch.float64))
-            continue
-        deviation = pixels.double() - mean[m]
-        # Divided by the largest, so that squares of densities of 1e-200 do not become 0
-        largest = deviation.abs().amax().clamp(min=_TINY)
-        deviation = deviation / largest
-        std = (deviation.square().sum() / (len(pixels) - ddof)).sqrt()
-        values.append(deviation[where].mean() / std.clamp(min=_TINY))
-    result = torch.stack(values) if values else maps.new_zeros(0, dtype=torch.float64)
-    return torch.where(constant & (fixations.counts > 0), 0.0, result)
+    values = [_standardised(one, where, ddof) for one, (_, where) in zip(maps, by_map(maps, fixations), strict=True)]
+    return torch.tensor(values, dtype=torch.float64, device=maps.device)
+
+
+def _standardised(values: Tensor, where: Tensor, ddof: int) -> float:
+    """Mean of (H, W) values at pixels, as a number of standard deviations above the mean of all."""
+    if len(where) == 0:
+        return math.nan
+    low, high = values.aminmax()
+    if bool(low == high):
+        return 0.0
+    n = values.numel()
+    deviation = values - total(values) / n
+    # Divided by the largest, so that squares of densities of 1e-200 do not become 0
+    deviation.div_(torch.maximum(-deviation.amin(), deviation.amax()))
+    at = deviation.flatten()[where].double().mean()
+    rest = total(deviation) / n  # what rounding of the mean leaves over
+    square = total(deviation.mul_(deviation)) - n * rest**2
+    return float((at - rest) / (square / (n - ddof)).sqrt())
 
 
 def nss_aim(maps: Tensor, fixations: Fixations) -> Tensor:
@@ -90,17 +91,9 @@ def ig_mit(maps: Tensor, baseline: Tensor, fixations: Fixations, eps: float = MI
     """
     check_maps(maps, fixations)
     check_maps(baseline, fixations)
-    ours, theirs = (min_max_density(m).flatten(1) for m in (maps, baseline))
     gains = []
-    for m, (_, where) in enumerate(by_map(maps, fixations)):
-        fixated = where.unique()
-        gains.append((torch.log2(eps + ours[m, fixated]) - torch.log2(eps + theirs[m, fixated])).mean())
+    for ours, theirs, (_, where) in zip(maps, baseline, by_map(maps, fixations), strict=True):
+        # Of the stretching only the shift of the lowest value to 0 is left after the division by the sum
+        p, b = (as_density(m - m.amin()).flatten()[where.unique()].double() for m in (ours, theirs))
+        gains.append((torch.log2(eps + p) - torch.log2(eps + b)).mean())
     return torch.stack(gains) if gains else maps.new_zeros(0, dtype=torch.float64)
-
-
-def min_max_density(maps: Tensor) -> Tensor:
-    """(M, H, W) float64 maps stretched to [0, 1], then divided by their sums; a constant one is uniform."""
-    stretched = min_max(maps)
-    total = stretched.sum((-2, -1), keepdim=True)
-    uniform = 1.0 / (maps.shape[-2] * maps.shape[-1])
-    return torch.where(total > 0, stretched / total.clamp(min=_TINY), uniform)

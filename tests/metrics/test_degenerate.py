@@ -183,7 +183,7 @@ def test_density_in_place_of_fixations(name: str, wrong: object) -> None:
 
 @pytest.mark.parametrize("metric", [F.sauc, F.sauc_mit])
 def test_density_in_place_of_negatives(metric: Callable[..., Tensor]) -> None:
-    with pytest.raises(TypeError, match="negatives must be Fixations of other images"):
+    with pytest.raises(TypeError, match="negatives must be Fixations"):
         metric(MAP, FIXATIONS, DENSITY)
 
 

@@ -102,7 +102,7 @@ def test_arguments_are_left_as_they_were() -> None:
 
 def test_mean_and_deviation_are_not_exchanged() -> None:
     """Of 0, 2, 4, 10: mean 4, deviation sqrt(14) (or sqrt(56 / 3) with ddof 1)."""
-    map_ = torch.tensor([[[0.0, 2.0], [4.0, 10.0]]])
+    map_ = torch.tensor([[[0.0, 2.0], [4.0, 10.0]]], dtype=torch.float64)
     best = fixate([(1, 1)], (2, 2))
     assert float(F.nss(map_, best)) == pytest.approx(6 / math.sqrt(14), abs=1e-12)
     assert float(F.nss(map_, best, ddof=1)) == pytest.approx(6 / math.sqrt(56 / 3), abs=1e-12)

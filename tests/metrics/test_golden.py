@@ -20,7 +20,7 @@ from torch import Tensor
 
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics import functional as F
-from saliency_pred.metrics.arguments import as_densities
+from saliency_pred.metrics.arguments import as_density
 from saliency_pred.metrics.earth_mover import area_shares, transport
 
 ROWS = list(csv.DictReader((Path(__file__).parents[1] / "reference" / "metrics.csv").open()))
@@ -54,7 +54,7 @@ def distinct(pixels: np.ndarray) -> np.ndarray:
 
 
 def log_density(values: np.ndarray) -> Tensor:
-    return as_densities(torch.from_numpy(values)[None]).log()
+    return as_density(torch.from_numpy(values)).log()[None]
 
 
 @functools.cache
@@ -136,9 +136,7 @@ def test_earth_mover_agrees(row: dict[str, str]) -> None:
     height, width = case.prediction.shape
     rows, columns = -(-height // shrink), -(-width // shrink)
     down, across = area_shares(height, rows), area_shares(width, columns)
-    cells = [
-        (down @ as_densities(torch.from_numpy(m)[None])[0] @ across.T).numpy() for m in (case.prediction, case.density)
-    ]
+    cells = [(down @ as_density(torch.from_numpy(m)) @ across.T).numpy() for m in (case.prediction, case.density)]
     # FastEMD rounds masses to integers; POT stops at 1e-7 of the work on some cases
     allowed = 4e-6 if row["source"] == "octave" else 5e-7
     assert transport(*cells, (1, 1)) == pytest.approx(float(row["value"]), abs=allowed)
