@@ -51,7 +51,7 @@ def test_help_and_config_print_load_nothing_heavy() -> None:
         (["evaluate"], "give either ckpt=CKPT or baseline=NAME"),
         (["evaluate", "ckpt=nothing.ckpt"], "no checkpoint at nothing.ckpt"),
         (["evaluate", "baseline=center_bias", "data=synthetic", "data.count=8"], "none of uniform, centre_bias"),
-        (["score", "maps"], "data must be given"),
+        (["score", "maps"], "data=NAME"),
         (["score", "no_maps", "data=synthetic"], "no_maps does not exist"),
     ],
 )
