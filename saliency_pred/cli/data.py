@@ -379,7 +379,8 @@ def _show(files: list[str], overrides: list[str]) -> int:
     if out.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         raise ValueError(f"out={cfg.out} must end in .jpg or .png")
     sheet = contact_sheet(dataset, cfg.count, cfg.seed, cfg.columns)
-    done, code = cv2.imencode(out.suffix.lower(), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    quality = [] if out.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 92]
+    done, code = cv2.imencode(out.suffix.lower(), sheet[..., ::-1], quality)
     if not done:
         raise OSError(f"OpenCV could not encode {out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
