@@ -35,7 +35,7 @@ def read_image(path: str | Path, exif: bool = True) -> np.ndarray:
     if _is_simple(data):
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR if exif else _UNROTATED)
         if decoded is not None:
-            return np.ascontiguousarray(decoded[:, :, ::-1])
+            return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
