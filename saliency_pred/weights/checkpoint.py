@@ -6,13 +6,14 @@ the file is all that prediction and scoring need. Nothing is unpickled that coul
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -69,10 +70,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path} carries no configuration of this package; "
             "official checkpoints of published networks are converted with `saliency import NAME FILE`"
         )
-    config = OmegaConf.create(text)
-    if not isinstance(config, DictConfig):
-        raise ValueError(f"the configuration in {path} is not a mapping")
-    model = build_model(without_pretrained(config))
+    try:
+        config = OmegaConf.create(text)
+        if not isinstance(config, DictConfig) or not {"encoder", "decoder"} <= config.keys():
+            raise ValueError("it has no encoder and decoder")
+        model = build_model(without_pretrained(config))
+    except (ValueError, TypeError, AttributeError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"the configuration in {path} describes no model of this package: {error}") from error
     weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
     try:
         model.load_state_dict(weights)
@@ -108,12 +112,15 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
             raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file leads the unpickler anywhere: IndexError, struct.error, AssertionError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} is damaged, no checkpoint, or holds more than tensors: {reason}") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         return {}, None
-    return content["state_dict"], content.get(CONFIG_KEY)
+    text = content.get(CONFIG_KEY)
+    return content["state_dict"], text if isinstance(text, str) else None
 
 
 def without_pretrained(config: DictConfig) -> DictConfig:
