@@ -278,12 +278,18 @@ class Fixations:
         """The same fixations on images resized to ``size`` (B, 2): coordinates times the size ratio."""
         size = size.to(device=self.device, dtype=torch.int64)
         ratio = (size.to(torch.float64) / self.size.to(torch.float64))[self.sample]
-        return self._replace(x=self.x * ratio[:, 1], y=self.y * ratio[:, 0], size=size)
+        height, width = size[self.sample].to(torch.float64).unbind(1)
+        x = _kept_below(width, self.x * ratio[:, 1], self.inside)
+        y = _kept_below(height, self.y * ratio[:, 0], self.inside)
+        return self._replace(x=x, y=y, size=size)
 
     def shift(self, dy: float, dx: float, size: tuple[int, int]) -> Fixations:
         """Moved by (dy, dx) pixels, on images of a new (height, width): what padding and cropping do."""
         shape = torch.tensor(size, dtype=torch.int64, device=self.device).expand(self.num_samples, 2)
-        return self._replace(x=self.x + dx, y=self.y + dy, size=shape.clone())
+        height, width = self.size[self.sample].to(torch.float64).unbind(1)
+        x = _kept_below(width + dx, self.x + dx, self.inside)
+        y = _kept_below(height + dy, self.y + dy, self.inside)
+        return self._replace(x=x, y=y, size=shape.clone())
 
     def flip(self) -> Fixations:
         """Mirrored left to right; every fixation stays within the mirror image of its own pixel.
@@ -325,3 +331,9 @@ class Fixations:
 
     def _replace(self, **changes: Tensor | int) -> Fixations:
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def _kept_below(edge: Tensor, position: Tensor, inside: Tensor) -> Tensor:
+    """Positions, cut to the largest number below the image's edge where rounding alone carried them onto it."""
+    below = torch.nextafter(edge, torch.full_like(edge, -torch.inf))
+    return torch.where(inside, torch.minimum(position, below), position)

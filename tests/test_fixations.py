@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -86,3 +87,68 @@ def test_rasterising_floors_and_counts() -> None:
 def test_bad_input_is_named(arguments: tuple, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Fixations.of(*arguments)
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, 500))
+@settings(max_examples=300, deadline=None)
+def test_rounding_carries_no_fixation_over_the_edge(old: int, new: int, moved: int) -> None:
+    """The last number below the right edge, times the ratio or plus the shift, may round to the edge itself."""
+    fixations = Fixations.of([math.nextafter(old, 0), 0.0], [0.0, math.nextafter(old, 0)], (old, old))
+    rescaled = fixations.rescale(torch.tensor([[new, new]]))
+    assert rescaled.inside.all()
+    shifted = rescaled.shift(moved, moved, (new + moved, new + moved))
+    assert shifted.inside.all()
+    assert shifted.pixels()[1].tolist() == [new - 1 + moved, moved]
+
+
+def test_what_lies_outside_stays_outside_when_moved() -> None:
+    fixations = Fixations.of([-3.0, 12.0, 5.0], [5.0, 5.0, 10.0], (10, 10))
+    assert not fixations.rescale(torch.tensor([[30, 20]])).inside.any()
+    assert fixations.shift(0, -4, (10, 6)).x.tolist() == [-7.0, 8.0, 1.0]
+
+
+def test_images_of_different_sizes_are_moved_each_by_its_own() -> None:
+    pack = Fixations.cat([Fixations.of([10.0], [10.0], (20, 40)), Fixations.of([10.0], [10.0], (40, 20))])
+    resized = pack.rescale(torch.tensor([[10, 10], [10, 10]]))
+    assert (resized.x.tolist(), resized.y.tolist()) == ([2.5, 5.0], [5.0, 2.5])
+    wide, tall = Fixations.of([10.5], [0.5], (20, 40)), Fixations.of([10.5], [0.5], (40, 20))
+    assert Fixations.cat([wide, tall]).flip().x.tolist() == [29.5, 9.5]
+    with pytest.raises(ValueError, match="different sizes"):
+        pack.rasterise()
+
+
+def test_windows_of_each_image_are_its_own() -> None:
+    pack = Fixations.cat([Fixations.of([0.5], [0.5], (2, 2), time=[1.0]) for _ in range(2)])
+    windowed = pack.assign_windows(torch.tensor([[[0.0, 2.0], [2.0, 3.0]], [[0.0, 1.0], [1.0, 2.0]]]))
+    assert windowed.map_index.tolist() == [0, 3]
+    assert windowed.of_window(1).sample.tolist() == [1]
+    assert windowed.of_window(1).num_windows == 1
+    with pytest.raises(ValueError, match=r"windows must be \(B, T, 2\) with B = 2"):
+        pack.assign_windows(torch.zeros(3, 1, 2))
+    with pytest.raises(ValueError, match="different numbers of time windows"):
+        Fixations.cat([windowed, pack])
+
+
+def test_viewers_are_chosen_and_unknown_ones_are_nobody() -> None:
+    fixations = Fixations.of([0.5, 1.5, 2.5], [0.5] * 3, (1, 3), viewer=[7, -1, 4])
+    assert fixations.viewers() == [4, 7]
+    assert fixations.of_viewer(7).x.tolist() == [0.5]
+    assert Fixations.of([0.5], [0.5], (1, 1)).viewers() == []
+
+
+def test_moving_to_a_device_moves_every_column() -> None:
+    moved = Fixations.of([0.5], [0.5], (1, 1)).to("meta")
+    columns = [moved.x, moved.y, moved.time, moved.duration, moved.viewer, moved.sample, moved.window, moved.size]
+    assert {column.device.type for column in columns} == {"meta"}
+
+
+def test_columns_of_the_wrong_kind_are_named() -> None:
+    good = Fixations.of([0.5], [0.5], (1, 1))
+    with pytest.raises(ValueError, match=r"fixations\.viewer must be torch\.int64 of shape \(1,\)"):
+        dataclasses.replace(good, viewer=torch.tensor([1.0]))
+    with pytest.raises(ValueError, match=r"fixations\.size must be int64"):
+        dataclasses.replace(good, size=torch.tensor([1, 1]))
+    with pytest.raises(ValueError, match="nothing to pack"):
+        Fixations.cat([])
+    with pytest.raises(ValueError, match="'trim' is none of"):
+        Fixations.of([5.0], [0.5], (1, 1)).clean("trim")  # type: ignore[arg-type]
