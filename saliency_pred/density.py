@@ -106,9 +106,13 @@ def gaussian_blur(
 
 
 def normalise(maps: Tensor) -> Tensor:
-    """(..., H, W) non-negative maps divided by their sums; an all-zero map becomes uniform."""
-    if bool((maps < 0).any()):
-        raise ValueError("a map with negative values is no density; shift it first or take its exponential")
+    """(..., H, W) non-negative maps divided by their sums; an all-zero map becomes uniform.
+
+    Raises:
+        ValueError: a value is negative or NaN.
+    """
+    if not bool((maps >= 0).all()):
+        raise ValueError("a map with negative or NaN values is no density; shift it first or take its exponential")
     total = maps.sum((-2, -1), keepdim=True)
     uniform = torch.full_like(maps, 1.0 / (maps.shape[-2] * maps.shape[-1]))
     return torch.where(total > 0, maps / total.clamp(min=torch.finfo(maps.dtype).tiny), uniform)

@@ -16,6 +16,8 @@ from saliency_pred.density import (
     gaussian_blur,
     log_normalise,
     normalise,
+    resize_log_density,
+    saliency_map,
 )
 from saliency_pred.fixations import Fixations
 
@@ -102,3 +104,68 @@ def test_gold_standard_finds_the_bandwidth_and_never_sees_the_viewer_left_out() 
     kde, centre_weight, uniform = standard.weights
     expected = kde * kernel + centre_weight * bias.log_density((100, 100))[0].exp().numpy() + uniform / 1e4
     np.testing.assert_allclose(without[0].exp().numpy(), expected, rtol=1e-9)
+
+
+def test_centre_bias_recovers_a_known_density() -> None:
+    """Samples of a Gaussian, on images of many shapes: kernel and sampling leave little of the divergence."""
+    generator = np.random.default_rng(0)
+    packs = []
+    for _ in range(400):
+        height, width = generator.integers(50, 500, 2)
+        u = generator.normal(0.5, 0.15, (200, 2))
+        u = u[((u > 0) & (u < 1)).all(1)]
+        packs.append(Fixations.of(u[:, 0] * width, u[:, 1] * height, (int(height), int(width))))
+    fitted = CentreBias.fit(packs).log_density((90, 120))[0]
+    assert fitted.exp().sum() == pytest.approx(1, abs=1e-12)
+    y, x = np.mgrid[:90, :120] + 0.5
+    truth = np.exp(-((x / 120 - 0.5) ** 2 + (y / 90 - 0.5) ** 2) / 2 / 0.15**2)
+    truth /= truth.sum()
+    divergence = float((truth * (np.log(truth) - fitted.numpy())).sum())
+    uniform = float((truth * (np.log(truth) + np.log(truth.size))).sum())
+    assert 0 <= divergence < 0.01 < uniform
+
+
+def test_centre_bias_needs_fixations_in_every_window() -> None:
+    windowed = Fixations.of([1.0], [1.0], (4, 4), time=[0.5]).assign_windows(torch.tensor([[0.0, 1.0], [1.0, 2.0]]))
+    with pytest.raises(ValueError, match="at least one fixation in every time window"):
+        CentreBias.fit([windowed])
+    with pytest.raises(ValueError, match=r"one number of time windows, got \[1, 2\]"):
+        CentreBias.fit([windowed, Fixations.of([1.0], [1.0], (4, 4))])
+
+
+def test_a_map_that_is_no_density_is_refused_and_an_empty_one_is_uniform() -> None:
+    assert normalise(torch.zeros(2, 4)).tolist() == [[0.125] * 4] * 2
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="negative or NaN"):
+            normalise(torch.tensor([[wrong, 1.0]]))
+
+
+def test_saliency_map_is_the_density_over_its_maximum_and_never_underflows() -> None:
+    log_density = log_normalise(torch.tensor([[[[0.0, -800.0], [-1.0, -2.0]]]]))
+    expected = [1.0, 0.0, np.exp(-1), np.exp(-2)]
+    assert saliency_map(log_density).flatten().tolist() == pytest.approx(expected, abs=1e-6)
+    far_below = saliency_map(log_density - 1000)  # exp of this would be 0 everywhere
+    torch.testing.assert_close(far_below, saliency_map(log_density), atol=1e-3, rtol=0)
+
+
+def test_resizing_a_log_density_keeps_it_one_and_its_peak() -> None:
+    y, x = torch.meshgrid(torch.arange(30.0), torch.arange(40.0), indexing="ij")
+    log_density = log_normalise(-((x - 30) ** 2 + (y - 9) ** 2)[None, None] / 50)
+    for size in ((60, 80), (15, 20), (31, 77)):
+        resized = resize_log_density(log_density, size)
+        assert resized.exp().sum().item() == pytest.approx(1, abs=1e-5)
+        row, column = divmod(int(resized.argmax()), size[1])
+        assert abs((row + 0.5) / size[0] - 9.5 / 30) < 1 / size[0]
+        assert abs((column + 0.5) / size[1] - 30.5 / 40) < 1 / size[1]
+
+
+def test_bad_settings_of_the_blur_are_named() -> None:
+    for sigma in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="sigma must be a positive number"):
+            gaussian_blur(torch.ones(3, 3), sigma)
+    with pytest.raises(ValueError, match="'wrap' is none of"):
+        gaussian_blur(torch.ones(3, 3), 1.0, "wrap")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="floating point"):
+        gaussian_blur(torch.ones(3, 3, dtype=torch.int64), 1.0)
+    with pytest.raises(ValueError, match="pixel_per_dva must be positive"):
+        gaussian_blur(torch.ones(3, 3), 1.0, pixel_per_dva=float("nan"))
