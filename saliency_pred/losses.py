@@ -88,7 +88,8 @@ def sim_minmax(t: Terms) -> Tensor:
     for value in (t.log_density.exp(), t.density):
         low = value.masked_fill(~t.valid, torch.inf).amin(1, keepdim=True)
         stretched = (value - low).masked_fill(~t.valid, 0.0)
-        maps.append(stretched / stretched.sum(1, keepdim=True).clamp(min=torch.finfo(value.dtype).tiny))
+        # A flat map stays flat; a smaller bound would have its gradient overflow.
+        maps.append(stretched / stretched.sum(1, keepdim=True).clamp(min=1e-6))
     return torch.minimum(*maps).sum(1)
 
 
@@ -118,8 +119,8 @@ def _standardise(density: Tensor, t: Terms) -> Tensor:
     """Zero mean and unit variance over the valid pixels; scaled up first, as densities are tiny in float32."""
     scaled = density * t.valid.sum(1, keepdim=True)
     centred = scaled - t.mean_pixel(scaled)[:, None]
-    deviation = t.mean_pixel(centred**2).sqrt()
-    return centred / deviation.clamp(min=1e-6)[:, None]
+    deviation = t.mean_pixel(centred**2).clamp(min=1e-12).sqrt()  # the root's slope at 0 would make NaN gradients
+    return centred / deviation[:, None]
 
 
 def _unit(density: Tensor) -> Tensor:
@@ -180,7 +181,7 @@ class WeightedLoss(nn.Module):
         log_density = log_normalise(logits, batch.valid).flatten(2).flatten(0, 1)
         valid = batch.valid[:, None].expand(-1, logits.shape[1], -1, -1).flatten(2).flatten(0, 1)
         if self.map == "logits":
-            predicted = logits.exp().clamp(max=1.0).flatten(2).flatten(0, 1)
+            predicted = logits.clamp(max=0.0).exp().flatten(2).flatten(0, 1)
         else:
             predicted = (log_density - log_density.amax(1, keepdim=True)).exp()
         predicted = predicted.masked_fill(~valid, 0.0)

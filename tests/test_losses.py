@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
 from saliency_pred.batch import Batch
-from saliency_pred.density import fixation_density
+from saliency_pred.density import fixation_density, log_normalise
 from saliency_pred.fixations import Fixations
-from saliency_pred.losses import WeightedLoss
+from saliency_pred.losses import TERMS, WeightedLoss
 
 H, W = 12, 16
 
@@ -118,3 +119,42 @@ def test_what_is_missing_is_said() -> None:
         WeightedLoss({"kld": 1.0})(torch.zeros(2, 1, H, W), unknown_blur)
     with pytest.raises(ValueError, match="predicts 3 time windows, the data have 1"):
         WeightedLoss({"kld": 1.0})(torch.zeros(2, 3, H, W), batch)
+
+
+@pytest.mark.parametrize("kind", ["max", "logits"])
+@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("constant", [0.0, 200.0])  # exp(200) overflows
+def test_a_flat_prediction_has_finite_gradients(term: str, kind: Literal["max", "logits"], constant: float) -> None:
+    """What a last layer of zeros or dead ReLUs predicts: its standard deviation is exactly 0."""
+    batch = make_batch()
+    batch.valid[:] = True  # 192 pixels, where the mean of equal densities is exact for once
+    logits = torch.full((2, 1, H, 16), constant, requires_grad=True)
+    values = WeightedLoss({term: 1.0}, map=kind)(logits, batch)
+    assert torch.isfinite(values["loss"])
+    values["loss"].backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_a_loss_is_the_weighted_sum_of_its_terms() -> None:
+    batch = make_batch()
+    logits = torch.randn(2, 1, H, W, generator=torch.Generator().manual_seed(1))
+    weights = {"kld": 10.0, "cc": -2.0, "sim": -1.0, "nss": -1.0}
+    values = WeightedLoss(weights)(logits, batch)
+    assert values["loss"].item() == pytest.approx(sum(w * values[t].item() for t, w in weights.items()), rel=1e-6)
+    assert values.keys() == {"loss", *weights}
+
+
+def test_shipped_maps_or_fixations_are_the_target_as_asked() -> None:
+    shipped = torch.zeros(2, 1, H, W)
+    shipped[:, :, 3, 4] = 1.0
+    batch = dataclasses.replace(make_batch(), density=shipped)
+    logits = torch.randn(2, 1, H, W, generator=torch.Generator().manual_seed(1))
+    log_density = log_normalise(logits, batch.valid)
+    for target in ("auto", "shipped"):
+        value = WeightedLoss({"kld": 1.0}, target=target)(logits, batch)["kld"].item()  # type: ignore[arg-type]
+        assert value == pytest.approx(-log_density[:, 0, 3, 4].mean().item(), rel=1e-5)
+    own = WeightedLoss({"kld": 1.0}, target="fixations")(logits, batch)["kld"].item()
+    assert own == pytest.approx(np.mean([by_hand(logits, batch, i)["kld"] for i in range(2)]), rel=2e-5)
+    with pytest.raises(ValueError, match="ships no density maps"):
+        WeightedLoss({"kld": 1.0}, target="shipped")(logits, make_batch())
