@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,11 +129,8 @@ class TimmEncoder(nn.Module):
                 last = tap.rsplit(".", 1)[-1]
                 near = [m for m in modules if m.endswith(last)][:5] or list(modules)[1:6]
                 raise ValueError(f"{self.name} has no module {tap!r} to tap; it has e.g. {', '.join(near)}")
-
-            def keep(module: nn.Module, inputs: Any, output: Tensor, tap: str = tap) -> None:
-                self._taken[tap] = output
-
-            modules[tap].register_forward_hook(keep)
+            # No closure over self: a copy's hooks would fill the original, and closures cannot be pickled.
+            modules[tap].register_forward_hook(partial(_keep, self._taken, tap))
 
     def _feature_info(self) -> Any:
         """timm's description of the feature levels."""
@@ -220,6 +218,11 @@ class TimmEncoder(nn.Module):
         if str(layout).endswith("NHWC"):
             features = [f.permute(0, 3, 1, 2).contiguous() for f in features]
         return list(features)
+
+
+def _keep(taken: dict[str, Tensor], tap: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
+    """Forward hook: put a module's output where the encoder finds it."""
+    taken[tap] = output
 
 
 def _package_file(name: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,17 @@ def test_mistakes_are_named(arguments: dict[str, Any], words: str) -> None:
         TimmEncoder(**arguments)
     with pytest.raises(FileNotFoundError, match="none of hub, package, none"):
         TimmEncoder("resnet18", weights="nothing.pth")
+
+
+@pytest.mark.parametrize("taps", [None, ["blocks.1", "blocks.3"]])
+@torch.no_grad()
+def test_copies_are_independent_and_encoders_can_be_pickled(taps: list[str] | None) -> None:
+    """Averaged weights are kept in a copy; spawned processes get pickled networks."""
+    encoder = TimmEncoder("test_efficientnet", weights="none", taps=taps).eval()
+    image = torch.rand(1, 3, 64, 64)
+    expected = encoder(image)
+    for other in (copy.deepcopy(encoder), pickle.loads(pickle.dumps(encoder))):
+        for parameter in encoder.parameters():
+            parameter.add_(1.0)
+        assert all(torch.equal(a, b) for a, b in zip(other(image), expected, strict=True))
+        encoder.load_state_dict(other.state_dict())
