@@ -64,9 +64,12 @@ class SaliencyDataModule(pl.LightningDataModule):
         self.resize = resize
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
-        self.windows = torch.tensor([WHOLE_VIEWING] if windows is None else windows, dtype=torch.float32)
-        if self.windows.ndim != 2 or self.windows.shape[1] != 2:
-            raise ValueError(f"loader.windows must list [start, end] pairs in seconds, got {windows}")
+        # float64, as onsets are: in float32 an onset of 1.205 s lies before a window that starts there.
+        self.windows = torch.tensor([WHOLE_VIEWING] if windows is None else windows, dtype=torch.float64)
+        if self.windows.ndim != 2 or self.windows.shape[1] != 2 or not bool((self.windows.diff() > 0).all()):
+            raise ValueError(
+                f"loader.windows must list [start, end] pairs in seconds, each start before its end, got {windows}"
+            )
         self.augment = list(augment)
         self.workers = workers
         self.cache = cache
@@ -84,7 +87,7 @@ class SaliencyDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Batches of the train part, augmented, in the order of the epoch."""
         source = PreparedImages(self, Augmentation(self.augment, self.seed) if self.augment else None, False)
-        sampler = TrainSampler(self.parts["train"], self.seed, *self._process(), weights=self._weights())
+        sampler = TrainSampler(self.indices("train"), self.seed, *self._process(), weights=self._weights())
         return self._loader(source, sampler, self.batch_size)
 
     def val_dataloader(self) -> DataLoader:
@@ -93,10 +96,18 @@ class SaliencyDataModule(pl.LightningDataModule):
 
     def evaluation_dataloader(self, part: str) -> DataLoader:
         """Batches of a part, each image once over all processes, with the originals' fixations."""
+        sampler = EvaluationSampler(self.indices(part), *self._process())
+        return self._loader(PreparedImages(self, None, True), sampler, self.eval_batch_size)
+
+    def indices(self, part: str) -> list[int]:
+        """The images of a part.
+
+        Raises:
+            ValueError: the split has no such part.
+        """
         if part not in self.parts:
             raise ValueError(f"split {self.dataset.split!r} has no part {part!r}, it has {', '.join(self.parts)}")
-        sampler = EvaluationSampler(self.parts[part], *self._process())
-        return self._loader(PreparedImages(self, None, True), sampler, self.eval_batch_size)
+        return self.parts[part]
 
     def single(self, index: int) -> Batch:
         """One image as a batch of its own, as it is scored."""
@@ -139,7 +150,7 @@ class SaliencyDataModule(pl.LightningDataModule):
 
     def centre_bias(self, part: str = "train", **options: float) -> CentreBias:
         """Fitted to the fixations of one part (see :meth:`CentreBias.fit`)."""
-        packs = [f for f in map(self.window_fixations, self.parts[part]) if f is not None]
+        packs = [f for f in map(self.window_fixations, self.indices(part)) if f is not None]
         if not packs:
             raise ValueError(
                 f"{self.dataset.name} ships only maps; a centre bias is fitted to fixations "
@@ -180,6 +191,8 @@ class PreparedImages(Dataset[Batch]):
         if loaded != original and fixations is not None:
             fixations = fixations.rescale(torch.tensor([loaded]))
         if self.augmentation is not None:
+            if loaded != original and density is not None:
+                density = Placement.of(original, loaded, "stretch").density(density)
             image, fixations, density = self.augmentation(image, fixations, density, key)
         place = Placement.of(_size(image), self.grid, self.resize)
         pixels = torch.from_numpy(np.ascontiguousarray(place.image(image)))
@@ -187,7 +200,7 @@ class PreparedImages(Dataset[Batch]):
         return Batch(
             image=torch.movedim(pixels, -1, 0).float().div_(255)[None],
             valid=place.valid()[None],
-            windows=self.windows[None],
+            windows=self.windows[None].float(),
             image_id=[self.dataset.image_ids[index]],
             dataset=[dataset.name],
             original_size=torch.tensor([original]),

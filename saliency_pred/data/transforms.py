@@ -133,8 +133,8 @@ class Augmentation:
             moved = torch.as_tensor(np.asarray(outputs["keypoints"], np.float64).reshape(-1, 2)) + 0.5
             size = (int(image.shape[0]), int(image.shape[1]))
             fixations = Fixations.of(
-                moved[:, 0],
-                moved[:, 1],
+                _off_the_edge(moved[:, 0], size[1]),
+                _off_the_edge(moved[:, 1], size[0]),
                 size,
                 time=fixations.time,
                 duration=fixations.duration,
@@ -143,3 +143,14 @@ class Augmentation:
         if density is not None:
             density = torch.as_tensor(np.stack(outputs["masks"]))
         return image, fixations, density
+
+
+def _off_the_edge(position: Tensor, length: int) -> Tensor:
+    """Positions within a thousandth of a pixel of an image's edge, moved inside.
+
+    The mirror image of a fixation on the left edge lies on the right edge, which is outside; and albumentations
+    computes in float32, which rounds to some ten-thousandths of a pixel in large images.
+    """
+    last = np.nextafter(float(length), 0.0)
+    near = (position > -1e-3) & (position < length + 1e-3)
+    return torch.where(near, position.clamp(0.0, last), position)

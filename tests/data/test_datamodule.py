@@ -51,7 +51,8 @@ class Dots(SaliencyDataset):
         return image
 
     def density(self, index: int) -> torch.Tensor | None:
-        return torch.rand(1, *self.size(index)) if self.maps_only else None
+        generator = torch.Generator().manual_seed(index)
+        return torch.rand(1, *self.size(index), generator=generator) if self.maps_only else None
 
 
 def brightness_at_fixations(batch: Batch) -> torch.Tensor:
@@ -203,3 +204,82 @@ def test_placement_of_extreme_shapes() -> None:
     assert place.size == (1, 384)
     assert place.valid().sum() == 384
     assert not math.isnan(place.image(np.zeros((1, 5000, 3), np.uint8)).mean())
+
+
+@pytest.mark.parametrize("cache", ["none", "ram"])
+@pytest.mark.parametrize("maps_only", [False, True])
+def test_what_is_augmented_from_a_cache_is_what_is_augmented_from_disk(cache: str, maps_only: bool) -> None:
+    """A cache holds small images; what belongs to them, shipped maps too, is augmented at their size."""
+
+    def module(**options: object) -> SaliencyDataModule:
+        return SaliencyDataModule(Dots(maps_only=maps_only), (50, 70), "stretch", 1, **options)  # type: ignore[arg-type]
+
+    flipped, plain = module(augment=[A.HorizontalFlip(p=1.0)], cache=cache), module()
+    for _ in range(2):  # the second time from the cache
+        for a, b in zip(flipped.train_dataloader(), plain.train_dataloader(), strict=True):
+            assert a.image_id == b.image_id
+            assert (a.image - b.image.flip(-1)).abs().max() <= 1.01 / 255  # one grey level of rounding
+            if a.density is not None and b.density is not None:
+                torch.testing.assert_close(a.density, b.density.flip(-1), rtol=1e-4, atol=1e-8)
+            else:
+                assert a.fixations is not None
+                assert b.fixations is not None
+                torch.testing.assert_close(a.fixations.x, b.fixations.flip().x, rtol=0, atol=1e-4)
+            assert (a.density is not None) == maps_only
+
+
+def test_workers_change_nothing_of_what_is_scored() -> None:
+    def all_of(workers: int) -> list[Batch]:
+        return list(SaliencyDataModule(Dots(), (50, 70), batch_size=2, workers=workers).evaluation_dataloader("train"))
+
+    for a, b in zip(all_of(0), all_of(2), strict=True):
+        assert a.image_id == b.image_id
+        assert torch.equal(a.image, b.image)
+        assert a.fixations is not None
+        assert b.fixations is not None
+        assert torch.equal(a.fixations.x, b.fixations.x)
+
+
+class At(Dots):
+    """One onset per image, exactly where a window starts."""
+
+    def fixations(self, index: int) -> Fixations | None:
+        return Fixations.of([20.0], [20.0], self.size(index), time=[1.205])
+
+
+def test_an_onset_on_a_bound_is_in_the_window_that_starts_there() -> None:
+    """1.205 in float32 is larger than in float64: windows must not be rounded before onsets are compared."""
+    module = SaliencyDataModule(At(), (50, 70), windows=[[0, 1.205], [1.205, 2.057]])
+    batch = module.single(0)
+    assert batch.windows.dtype == torch.float32
+    for fixations in (batch.fixations, batch.original_fixations, module.window_fixations(0)):
+        assert fixations is not None
+        assert fixations.window.tolist() == [1]
+
+
+@pytest.mark.parametrize("windows", [[[1, 0]], [[0, 0]], [0, 1], [[0, math.nan]]])
+def test_windows_that_cannot_be(windows: list) -> None:
+    with pytest.raises(ValueError, match=r"loader\.windows must list \[start, end\] pairs"):
+        SaliencyDataModule(Dots(), (50, 70), windows=windows)
+
+
+def test_a_part_that_the_split_has_not_is_named() -> None:
+    module = SaliencyDataModule(Dots(), (50, 70))
+    with pytest.raises(ValueError, match="has no part 'test', it has train, val"):
+        module.evaluation_dataloader("test")
+    with pytest.raises(ValueError, match="has no part 'test'"):
+        module.centre_bias("test")
+
+
+def test_blur_and_degrees_are_in_pixels_of_the_grid_and_may_be_unknown() -> None:
+    dataset = Dots()
+    batch = SaliencyDataModule(dataset, (61, 194)).single(0)  # 61 x 97 is placed unscaled
+    assert batch.blur_sigma.tolist() == [3.0]
+    assert batch.pixel_per_dva.isnan().all()
+    half = SaliencyDataModule(dataset, (31, 49), resize="stretch", blur_sigma=10.0, cache="ram")
+    for _ in range(2):
+        assert half.single(0).blur_sigma.item() == pytest.approx(10 * 49 / 97)
+    dataset.blur_sigma = math.nan  # type: ignore[misc]
+    assert SaliencyDataModule(dataset, (61, 97)).single(0).blur_sigma.isnan().all()
+    dataset.pixel_per_dva = 24.0  # type: ignore[misc]
+    assert SaliencyDataModule(dataset, (61, 97)).single(0).blur_sigma.item() == 24, "one degree"
