@@ -84,16 +84,30 @@ def find_images(files: list[str]) -> list[tuple[Path, str]]:
             found.append((path, Path(path.name)))
         else:
             raise FileNotFoundError(f"no such image or folder: {path}")
-    found = list(dict.fromkeys(found))
+    found = list({(os.path.abspath(path), relative): (path, relative) for path, relative in found}.values())
     stems = Counter(str(relative.with_suffix("")) for _, relative in found)
     whole = Counter(str(relative) for _, relative in found)
     named = []
     for path, relative in found:
         stem = str(relative.with_suffix(""))
         if stems[stem] > 1:
-            stem = str(relative) if whole[str(relative)] == 1 else f"{path.parent.name}_{relative}"
+            stem = str(relative)
+        if whole[str(relative)] > 1:
+            twins = [p for p, r in found if r == relative]
+            stem = str(relative.with_name(f"{_folders_apart(path, relative, twins)}_{relative.name}"))
         named.append((path, stem))
     return named
+
+
+def _folders_apart(path: Path, relative: Path, twins: list[Path]) -> str:
+    """As many of the folders above ``relative`` as tell this file from its twins: ``a_images``, ``b_images``."""
+
+    def folders(one: Path) -> tuple[str, ...]:
+        return Path(os.path.abspath(one)).parts[1 : -len(relative.parts)]
+
+    mine = folders(path)
+    enough = (n for n in range(1, len(mine)) if sum(folders(p)[-n:] == mine[-n:] for p in twins) == 1)
+    return "_".join(mine[-next(enough, len(mine)) :])
 
 
 def write(prediction: Prediction, target: Path, png16: bool) -> None:

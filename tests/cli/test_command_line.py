@@ -16,6 +16,7 @@ from PIL import Image
 
 from saliency_pred.cli import COMMANDS, main
 from saliency_pred.cli.compose import compose
+from saliency_pred.cli.predict import find_images
 from saliency_pred.weights.checkpoint import build_model, save_checkpoint
 
 
@@ -179,3 +180,20 @@ def test_a_config_may_not_build_just_anything() -> None:
         instantiate(
             {"_target_": "saliency_pred.model.CentreBiasPrior", "weight": {"_target_": "os.system", "command": "true"}}
         )
+
+
+def test_no_result_overwrites_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same names in folders of the same name, in several formats, given twice."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/img/x.png", "b/img/x.png", "b/img/x.jpg", "b/img/sub/x.png", "c/y.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = find_images(["a/img", str(tmp_path / "b" / "img"), "c/y.png", "./c/y.png", str(tmp_path / "c" / "y.png")])
+    assert {path.resolve().relative_to(tmp_path).as_posix(): name for path, name in found} == {
+        "a/img/x.png": "a_img_x.png",
+        "b/img/x.png": "b_img_x.png",
+        "b/img/x.jpg": "x.jpg",
+        "b/img/sub/x.png": str(Path("sub") / "x"),
+        "c/y.png": "y",
+    }
+    assert len(found) == 5
