@@ -36,7 +36,7 @@ def overlay(image: np.ndarray, saliency: np.ndarray, strength: float = 0.75) -> 
 
 def draw_fixations(image: np.ndarray, fixations: Fixations) -> np.ndarray:
     """The image with a ringed dot at every fixation."""
-    drawn = np.ascontiguousarray(image)
+    drawn = np.array(image, order="C")  # a copy: OpenCV draws in place
     radius = max(2, round(max(image.shape[:2]) / 200))
     for x, y in zip(fixations.x.tolist(), fixations.y.tolist(), strict=True):
         centre = (round((x - 0.5) * 16), round((y - 0.5) * 16))  # OpenCV: pixel centres, 4 binary digits
