@@ -25,8 +25,8 @@ from saliency_pred.data.dataset import SaliencyDataset
 from saliency_pred.data.folder import Folder
 from saliency_pred.data.mit1003 import MIT1003
 from saliency_pred.data.osie import OSIE
+from saliency_pred.data.placement import Placement
 from saliency_pred.data.sun500 import SUN500
-from saliency_pred.data.transforms import Placement
 
 SIZE = (288, 384)
 WORKERS = 2

@@ -169,3 +169,10 @@ class SaliencyModel(nn.Module):
                 height, width = original_size[i].tolist()
                 predicted.append(resize_log_density(one[None], (height, width))[0])
         return predicted
+
+
+def best_device() -> torch.device:
+    """A CUDA device, Apple's, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

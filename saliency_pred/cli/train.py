@@ -46,14 +46,22 @@ def main(files: list[str], overrides: list[str]) -> int:
         return _hydra(settings, flags)
     cfg = compose("train", settings)
     if cfg.resume == "auto" and not any(o.startswith("out=") for o in settings):
-        settings.append(f"out={latest_run(Path(cfg.out).parent) or cfg.out}")
+        settings.append(f"out={latest_run(settings, Path(cfg.out).parent) or cfg.out}")
     return _hydra(settings, [])
 
 
-def latest_run(folder: Path) -> Path | None:
-    """The newest run in a folder that has a checkpoint to continue from."""
-    last = sorted(folder.glob("*/checkpoints/last.ckpt"), key=lambda p: p.stat().st_mtime)
-    return last[-1].parents[1] if last else None
+def latest_run(settings: list[str], folder: Path) -> Path | None:
+    """The newest run in a folder that has a checkpoint to continue from and was started with these settings."""
+    from omegaconf import OmegaConf
+
+    last = sorted(folder.resolve().glob("*/checkpoints/last.ckpt"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for run_folder in (path.parents[1] for path in last):
+        asked = compose("train", [*settings, f"out={run_folder}"])
+        started = OmegaConf.load(run_folder / "config.yaml")
+        asked.resume = started.resume = None
+        if asked == started:
+            return run_folder
+    return None
 
 
 def _hydra(settings: list[str], flags: list[str]) -> int:

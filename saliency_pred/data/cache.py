@@ -24,7 +24,7 @@ import numpy as np
 
 from saliency_pred.data.dataset import SaliencyDataset
 from saliency_pred.data.errors import BrokenFileError
-from saliency_pred.data.transforms import Placement, ResizeRule, resize_image
+from saliency_pred.data.placement import Placement, ResizeRule, resize_image
 
 _VERSION = 1
 """Of what is stored; to be raised when decoding or resizing changes."""

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from saliency_pred.batch import WHOLE_VIEWING, Batch
 from saliency_pred.data.cache import DiskCache
 from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
+from saliency_pred.data.placement import Placement, ResizeRule, resize_image
 from saliency_pred.data.samplers import EvaluationSampler, Key, TrainSampler
-from saliency_pred.data.transforms import Augmentation, Placement, ResizeRule, resize_image
+from saliency_pred.data.transforms import Augmentation
 from saliency_pred.density import CentreBias
 from saliency_pred.fixations import Fixations
 
@@ -148,15 +149,10 @@ class SaliencyDataModule(pl.LightningDataModule):
         fixations = self.dataset.clean_fixations(index)
         return None if fixations is None else fixations.assign_windows(self.windows)
 
-    def centre_bias(self, part: str = "train", **options: float) -> CentreBias:
-        """Fitted to the fixations of one part (see :meth:`CentreBias.fit`)."""
-        packs = [f for f in map(self.window_fixations, self.indices(part)) if f is not None]
-        if not packs:
-            raise ValueError(
-                f"{self.dataset.name} ships only maps; a centre bias is fitted to fixations "
-                "(choose prior=none, or a data set with fixations)"
-            )
-        return CentreBias.fit(packs, **options)  # type: ignore[arg-type]
+    def centre_bias(self) -> CentreBias | None:
+        """Fitted to the fixations of the train part; None where a data set ships only maps."""
+        packs = [f for f in map(self.window_fixations, self.indices("train")) if f is not None]
+        return CentreBias.fit(packs) if packs else None
 
 
 class PreparedImages(Dataset[Batch]):

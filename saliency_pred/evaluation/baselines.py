@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from saliency_pred.data.datamodule import SaliencyDataModule
-from saliency_pred.data.transforms import resize_image
+from saliency_pred.data.errors import MissingFixationsError
+from saliency_pred.data.placement import resize_image
 from saliency_pred.density import CentreBias, GoldStandard, log_normalise
 from saliency_pred.evaluation.scoring import DESCRIBING, Row, Scorer
 
@@ -120,8 +121,11 @@ def make_baseline(name: str, data: SaliencyDataModule, scorer: Scorer) -> Baseli
     """
     if name == "uniform":
         return DensityBaseline(data, scorer, lambda i: _uniform(data.dataset.size(i)))
-    if name == "centre_bias":
-        return DensityBaseline(data, scorer, lambda i: scorer.baseline.log_density(data.dataset.size(i)))
+    bias = scorer.baseline
+    if name in ("centre_bias", "gold_standard") and bias is None:
+        raise MissingFixationsError(f"baseline {name} is made of fixations, and {data.dataset.name} ships only maps")
+    if name == "centre_bias" and bias is not None:
+        return DensityBaseline(data, scorer, lambda i: bias.log_density(data.dataset.size(i)))
     if name == "spectral_residual":
 
         def predict(index: int) -> Tensor:
@@ -129,10 +133,10 @@ def make_baseline(name: str, data: SaliencyDataModule, scorer: Scorer) -> Baseli
             return log_normalise((saliency + 1e-6 * saliency.max() + 1e-12).log()[None, None])[0]
 
         return DensityBaseline(data, scorer, predict)
-    if name == "gold_standard":
+    if name == "gold_standard" and bias is not None:
         packs = [data.dataset.clean_fixations(i) for i in data.parts["train"][:FIT_IMAGES]]
         known = [p for p in packs if p is not None]
-        return GoldStandardBaseline(data, scorer, GoldStandard.fit(known, scorer.baseline), scorer.baseline)
+        return GoldStandardBaseline(data, scorer, GoldStandard.fit(known, bias), bias)
     if name == "truth":
         truth = getattr(data.dataset, "true_log_density", None)
         if truth is None:
@@ -150,8 +154,10 @@ BASELINES = ("uniform", "centre_bias", "spectral_residual", "gold_standard", "tr
 
 def applicable(data: SaliencyDataModule) -> list[str]:
     """The baselines that can be had for these data."""
-    names = ["uniform", "centre_bias", "spectral_residual"]
-    packs = (data.dataset.clean_fixations(i) for i in data.parts["train"][:FIT_IMAGES])
+    names = ["uniform", "spectral_residual"]
+    packs = [data.dataset.clean_fixations(i) for i in data.parts["train"][:FIT_IMAGES]]
+    if any(p is not None and len(p) for p in packs):
+        names.insert(1, "centre_bias")
     if any(p is not None and len(p.viewers()) > 1 for p in packs):
         names.append("gold_standard")
     if hasattr(data.dataset, "true_log_density"):

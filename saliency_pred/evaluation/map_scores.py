@@ -156,11 +156,7 @@ def part_indices(data: SaliencyDataModule, part: str) -> list[int]:
     """
     if part == "all":
         return list(range(len(data.dataset)))
-    if part not in data.parts:
-        raise ValueError(
-            f"split {data.dataset.split!r} has no part {part!r}; part is one of {', '.join(data.parts)} or all"
-        )
-    return list(data.parts[part])
+    return data.indices(part)
 
 
 def aggregate(scores: MapScores, preset: Preset) -> dict[str, dict[str, float]]:

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from saliency_pred.data.transforms import resize_image
+from saliency_pred.data.placement import resize_image
 from saliency_pred.density import fixation_density, saliency_map
 from saliency_pred.evaluation.results import describe, write_atomically
 from saliency_pred.evaluation.run import Evaluation

@@ -25,19 +25,20 @@ SCHEMA = 1
 
 def write_results(evaluation: Evaluation, out: Path) -> dict[str, Any]:
     """Write scores.json and per_image.csv below ``out``; returns what scores.json holds."""
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "per_image.csv", per_image_csv(evaluation.table))
     scores = describe(evaluation)
-    write_atomically(out / "scores.json", json.dumps(_plain(scores), indent=2, allow_nan=False) + "\n")
+    _write(evaluation.table, scores, out)
     return scores
 
 
 def write_map_scores(table: ScoreTable, scores: dict[str, Any], out: Path) -> None:
     """Write per_image.csv and scores.json of maps that any program wrote."""
+    _write(table, {"schema": SCHEMA} | scores | {"about": environment()}, out)
+
+
+def _write(table: ScoreTable, scores: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "per_image.csv", per_image_csv(table))
-    text = json.dumps(_plain({"schema": SCHEMA} | scores | {"about": environment()}), indent=2, allow_nan=False)
-    write_atomically(out / "scores.json", text + "\n")
+    write_atomically(out / "scores.json", json.dumps(_plain(scores), indent=2, allow_nan=False) + "\n")
 
 
 def describe(evaluation: Evaluation) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
         "share_of_explainable_ig": explained(evaluation),
         "images": len(evaluation.table.rows),
         "unscorable": evaluation.table.unscorable(),
+        "unavailable": [m for m in evaluation.scorer.preset.metrics if m not in evaluation.table.metrics],
         "data": {
             "dataset": dataset.name,
             "root": str(dataset.root),

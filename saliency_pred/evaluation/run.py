@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from saliency_pred.data.datamodule import SaliencyDataModule
 from saliency_pred.evaluation.baselines import applicable, make_baseline
 from saliency_pred.evaluation.scoring import Scorer, ScoreTable
-from saliency_pred.model import SaliencyModel
+from saliency_pred.model import SaliencyModel, best_device
 from saliency_pred.weights.checkpoint import Checkpoint
 
 
@@ -71,20 +70,13 @@ def score_model(model: SaliencyModel, data: SaliencyDataModule, part: str, score
 def score_baseline(name: str, data: SaliencyDataModule, part: str, scorer: Scorer) -> ScoreTable:
     """Rows of a baseline."""
     baseline = make_baseline(name, data, scorer)
-    indices = tqdm(data.parts[part], desc=f"scoring {name}", unit="image", disable=None, leave=False)
+    indices = tqdm(data.indices(part), desc=f"scoring {name}", unit="image", disable=None, leave=False)
     return ScoreTable(baseline(i) for i in indices).gathered()
 
 
 def score_baselines(data: SaliencyDataModule, part: str, scorer: Scorer) -> dict[str, ScoreTable]:
     """Rows of every baseline that these data allow."""
     return {name: score_baseline(name, data, part, scorer) for name in applicable(data)}
-
-
-def best_device() -> torch.device:
-    """A CUDA device, Apple's, or the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def sha256(path: Path) -> str:

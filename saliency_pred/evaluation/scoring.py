@@ -31,7 +31,8 @@ class Scorer:
     """Scores log densities against fixations, and against maps made from them.
 
     Args:
-        baseline: what information gain is measured against, and where it comes from is said by ``named``.
+        baseline: what information gain is measured against, and where it comes from is said by ``named``;
+            None where a data set ships only maps, which give no information gain.
         named: the baseline's name, recorded with the scores.
         preset: which metrics, and by which convention.
     """
@@ -41,7 +42,7 @@ class Scorer:
 
     def __init__(
         self,
-        baseline: CentreBias,
+        baseline: CentreBias | None,
         named: str = "centre bias of the training images",
         preset: Preset | None = None,
     ) -> None:
@@ -53,7 +54,7 @@ class Scorer:
         """What made the numbers: goes into scores.json."""
         return {
             **self.preset.description(),
-            "ig_baseline": self.named,
+            "ig_baseline": None if self.baseline is None else self.named,
             "log_likelihood": "over the uniform density",
             "size": "original image",
         }
@@ -103,7 +104,7 @@ class Scorer:
         size = (int(prediction.shape[-2]), int(prediction.shape[-1]))
         if density is None and fixations is not None and math.isfinite(sigma):
             density = fixation_density(fixations, sigma, dtype=torch.float64)[0]
-        baseline = self.baseline.log_density(size).to(prediction.device) if kind == "log_density" else None
+        baseline = None if self.baseline is None else self.baseline.log_density(size).to(prediction.device)
         windows: list[dict[str, float]] = []
         for t, one in enumerate(prediction):
             here = None if density is None else density[t]

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from saliency_pred.data.dataset import SaliencyDataset
-from saliency_pred.data.transforms import resize_image
+from saliency_pred.data.placement import resize_image
 from saliency_pred.density import fixation_density
 from saliency_pred.fixations import Fixations
 from saliency_pred.inference.overlay import draw_fixations, overlay

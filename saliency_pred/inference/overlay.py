@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from saliency_pred.data.transforms import resize_image
+from saliency_pred.data.placement import resize_image
 from saliency_pred.fixations import Fixations
 
 

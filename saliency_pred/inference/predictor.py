@@ -10,10 +10,9 @@ import torch
 
 from saliency_pred.data.dataset import DOMAINS
 from saliency_pred.data.image import read_image
-from saliency_pred.data.transforms import Placement, ResizeRule
-from saliency_pred.evaluation.run import best_device
+from saliency_pred.data.placement import Placement, ResizeRule
 from saliency_pred.inference.prediction import Prediction
-from saliency_pred.model import SaliencyModel
+from saliency_pred.model import SaliencyModel, best_device
 from saliency_pred.weights.checkpoint import load_checkpoint
 
 

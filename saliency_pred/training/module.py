@@ -28,8 +28,6 @@ class SaliencyTraining(pl.LightningModule):
             uninterrupted one exactly.
     """
 
-    centre_bias: Tensor
-
     def __init__(
         self,
         model: SaliencyModel,
@@ -49,7 +47,8 @@ class SaliencyTraining(pl.LightningModule):
         self.config = config
         self.seed = seed
         self.table = ScoreTable()
-        self.register_buffer("centre_bias", scorer.baseline.density.float())
+        bias = scorer.baseline
+        self.register_buffer("centre_bias", None if bias is None else bias.density.float())
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B, T, H, W)."""

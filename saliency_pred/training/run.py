@@ -16,13 +16,15 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.data.errors import MissingFixationsError
 from saliency_pred.decoders.deepgaze import CentreBiasReadout
+from saliency_pred.density import CentreBias
 from saliency_pred.evaluation.report import write_report
 from saliency_pred.evaluation.results import text_table, write_atomically, write_results
 from saliency_pred.evaluation.run import evaluate
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.instantiate import instantiate
-from saliency_pred.model import SaliencyModel
+from saliency_pred.model import CentreBiasPrior, SaliencyModel
 from saliency_pred.training.callbacks import History, Pictures, read_history
 from saliency_pred.training.module import SaliencyTraining
 from saliency_pred.weights.checkpoint import build_model, load_checkpoint
@@ -57,10 +59,11 @@ def train(cfg: DictConfig, out: Path) -> Path:
     if cfg.init is not None:
         start_from(model, cfg.init)
     bias = data.centre_bias()
-    if model.prior is not None:
-        model.prior.fit(bias)
-    if isinstance(model.decoder, CentreBiasReadout):  # has its centre bias inside, per kind of image
-        model.decoder.fit_centre_bias(bias)
+    for part in (model.prior, model.decoder):
+        if isinstance(part, CentreBiasPrior):
+            part.fit(_known(bias, data, "prior=none"))
+        elif isinstance(part, CentreBiasReadout):  # has its centre bias inside, per kind of image
+            part.fit_centre_bias(_known(bias, data, "another decoder"))
     fit_statistics(model, data)
     write_split(data, out / "split.csv")
 
@@ -118,6 +121,15 @@ def train_and_report(cfg: DictConfig, out: Path) -> float | None:
     print(f"{'checkpoint':<11} {best}")
     monitored = str(cfg.callbacks.checkpoint.monitor).removeprefix("val/")
     return facts["scores"].get(monitored, {}).get("mean")
+
+
+def _known(bias: CentreBias | None, data: SaliencyDataModule, remedy: str) -> CentreBias:
+    if bias is None:
+        raise MissingFixationsError(
+            f"{data.dataset.name} ships only maps, and a centre bias is fitted to fixations; choose {remedy}, "
+            "or a data set with fixations"
+        )
+    return bias
 
 
 def quieten() -> None:

@@ -13,9 +13,12 @@ import torch
 from saliency_pred.batch import Batch
 from saliency_pred.data.datamodule import SaliencyDataModule
 from saliency_pred.data.dataset import SaliencyDataset
+from saliency_pred.data.placement import Placement
 from saliency_pred.data.samplers import EvaluationSampler, TrainSampler
 from saliency_pred.data.splits import split_indices
-from saliency_pred.data.transforms import Augmentation, Placement
+from saliency_pred.data.transforms import Augmentation
+from saliency_pred.evaluation.run import score_baseline
+from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.fixations import Fixations
 
 
@@ -153,8 +156,7 @@ def test_sets_that_ship_only_maps_bring_maps() -> None:
     assert batch.density is not None
     torch.testing.assert_close(batch.density.sum((-2, -1)), torch.ones(2, 1))
     assert (batch.density.permute(0, 2, 3, 1)[~batch.valid] == 0).all()
-    with pytest.raises(ValueError, match="ships only maps"):
-        module.centre_bias()
+    assert module.centre_bias() is None
 
 
 def test_data_travel_to_spawned_workers() -> None:
@@ -268,7 +270,7 @@ def test_a_part_that_the_split_has_not_is_named() -> None:
     with pytest.raises(ValueError, match="has no part 'test', it has train, val"):
         module.evaluation_dataloader("test")
     with pytest.raises(ValueError, match="has no part 'test'"):
-        module.centre_bias("test")
+        score_baseline("uniform", module, "test", Scorer(module.centre_bias()))
 
 
 def test_blur_and_degrees_are_in_pixels_of_the_grid_and_may_be_unknown() -> None:

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saliency_pred.data.transforms import Augmentation, Placement, ResizeRule, resize_image
+from saliency_pred.data.placement import Placement, ResizeRule, resize_image
+from saliency_pred.data.transforms import Augmentation
 from saliency_pred.fixations import Fixations
 
 POINTS = [(12.0, 9.5), (47.25, 20.0), (30.5, 40.75)]

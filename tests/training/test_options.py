@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from fixtures import fiwi
 
 from saliency_pred.cli import main
+from saliency_pred.cli.train import latest_run
 from saliency_pred.training.callbacks import read_history
 from saliency_pred.training.optimizer import OptimizerFactory, Schedule
 from saliency_pred.weights.checkpoint import load_checkpoint
@@ -93,3 +96,36 @@ def test_schedules_by_hand() -> None:
     assert Schedule("exponential", gamma=0.8).factor(25, 100, 10) == pytest.approx(0.64)
     with pytest.raises(ValueError, match="none of constant, cosine"):
         Schedule("polynomial")  # type: ignore[arg-type]
+
+
+def test_a_set_that_ships_only_maps_trains_and_is_scored_by_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = fiwi.write(tmp_path / "fiwi")
+    settings = [s for s in TINY if not s.startswith(("data.", "report"))]
+    settings += ["data=fiwi", f"data.root={root}", "data.split=all", "loss=kld", "trainer.max_epochs=1"]
+    arguments = ["train", *settings, f"out={tmp_path / 'refused'}"]
+    monkeypatch.setattr(sys, "argv", ["saliency", *arguments])
+    assert main(arguments) == 2
+    assert "choose prior=none" in capsys.readouterr().err
+
+    arguments = ["train", *settings, "prior=none", "callbacks.checkpoint.monitor=val/cc", f"out={tmp_path / 'run'}"]
+    monkeypatch.setattr(sys, "argv", ["saliency", *arguments])
+    assert main(arguments) == 0
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert {"cc", "kld", "sim"} == scores["scores"].keys()
+    assert {"ig", "auc", "nss"} <= set(scores["unavailable"])
+    assert {"uniform", "spectral_residual"} == scores["baselines"].keys()
+
+
+def test_resume_auto_continues_the_newest_run_of_the_same_settings_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = [*TINY, "name=mine"]
+    train(monkeypatch, tmp_path / "runs" / "mine" / "first", *settings)
+    train(monkeypatch, tmp_path / "runs" / "mine" / "second", *settings, "optimizer.lr=1e-4")
+    folder = Path("runs/mine")
+    assert latest_run([*settings, "resume=auto"], folder) == tmp_path / "runs" / "mine" / "first"
+    assert latest_run([*settings, "optimizer.lr=1e-4"], folder) == tmp_path / "runs" / "mine" / "second"
+    assert latest_run([*settings, "seed=7"], folder) is None
