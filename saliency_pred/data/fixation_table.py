@@ -70,6 +70,18 @@ class FixationTable:
         chosen.not_finite = self.not_finite[list(indices)]
         return chosen
 
+    def shifted(self, pixels: float) -> FixationTable:
+        """The same fixations with ``pixels`` added to x and y."""
+        return self._moved(self._columns["x"] + pixels, self._columns["y"] + pixels)
+
+    def scaled(self, sizes: np.ndarray) -> FixationTable:
+        """Shares of width and height → pixels of images of these (number of images, 2) heights and widths."""
+        height, width = np.repeat(np.asarray(sizes).reshape(-1, 2), self.counts, axis=0).T
+        return self._moved(self._columns["x"] * width, self._columns["y"] * height)
+
+    def _moved(self, x: np.ndarray, y: np.ndarray) -> FixationTable:
+        return FixationTable.from_arrays({**self.arrays(), "x": x, "y": y})
+
     def row(self, index: int) -> Row:
         """One image's arrays, as the constructor takes them."""
         where = slice(self._start[index], self._start[index + 1])

@@ -6,7 +6,8 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from saliency_pred.data.dataset import DOMAINS
 from saliency_pred.data.errors import BrokenFileError, DatasetLayoutError, DatasetNotFoundError
 from saliency_pred.data.fixation_table import FixationTable, Row
 from saliency_pred.data.image import IMAGE_SUFFIXES
+from saliency_pred.data.index_cache import cached_table
 from saliency_pred.data.stills import StillDataset
 from saliency_pred.fixations import OutsidePolicy
 
@@ -80,35 +82,31 @@ class Folder(StillDataset):
         self.blur_sigma = pixel_per_dva if math.isnan(blur_sigma) else blur_sigma  # type: ignore[misc]
         self._base = self.root / images
         found = _pictures(self._base, passed_over={"maps", "fixations"} if images == "." else set())
-        rows = self._read_fixations(found)
+        listed = self._read_fixations(found)
         maps = _pictures(self.root / "maps", set()) if (self.root / "maps").is_dir() else None
-        if rows is None and maps is None:
+        if listed is None and maps is None:
             raise DatasetNotFoundError(
-                f"folder: {self.root} has neither fixations (fixations.csv, fixations.json or "
-                "fixations/*.npz) nor "
+                f"folder: {self.root} has neither fixations (fixations.csv, fixations.json or fixations/*.npz) nor "
                 "maps/; see the section on own data in data/README.md"
             )
-        self.image_ids = self._match(found, rows) if rows is not None else list(found)
-        if rows is None and maps is not None:
-            self.image_ids = self._match(found, maps)
+        if listed is not None:
+            self.image_ids = self._match(found, listed[0])
+        else:
+            self.image_ids = list(found) if maps is None else self._match(found, maps)
         self.paths = [found[name] for name in self.image_ids]
-        if rows is not None:
+        if listed is not None:
+            number = {name: k for k, name in enumerate(listed[0])}
+            table = listed[1].select([number[name] for name in self.image_ids])
             if coordinates == "relative":
-                sizes = [self.size(i) for i in range(len(self.image_ids))]
-                scaled = (
-                    (rows[n][0] * w, rows[n][1] * h, *rows[n][2:])
-                    for n, (h, w) in zip(self.image_ids, sizes, strict=True)
-                )
-                self.table = FixationTable(list(scaled))
+                self.table = table.scaled(np.array([self.size(i) for i in range(len(self.image_ids))]))
             else:
-                shift = _SHIFT[coordinates]
-                moved = ((rows[n][0] + shift, rows[n][1] + shift, *rows[n][2:]) for n in self.image_ids)
-                self.table = FixationTable(list(moved))
+                self.table = table.shifted(_SHIFT[coordinates])
         if maps is not None:
             self._attach_maps(lambda name: [maps.get(name, self.root / "maps" / f"{name}.png")])
         self._finish()
 
-    def _read_fixations(self, images: dict[str, Path]) -> dict[str, Row] | None:
+    def _read_fixations(self, images: dict[str, Path]) -> tuple[list[str], FixationTable] | None:
+        """Names of images and their fixations, as stored; None where no form of them is there."""
         forms = [
             path
             for path in (self.root / "fixations.csv", self.root / "fixations.json", self.root / "fixations")
@@ -121,28 +119,15 @@ class Folder(StillDataset):
                 f"folder: {' and '.join(p.name for p in forms)} are both in {self.root}; leave one of them"
             )
         path = forms[0]
-        if path.suffix == ".csv":
-            records = _read_csv(path)
-        elif path.suffix == ".json":
-            records = _read_json(path)
+        if path.suffix in (".csv", ".json"):
+            records, table = _table(_read_csv(path) if path.suffix == ".csv" else _read_json(path), path)
         else:
-            records = _read_npz_folder(path)
-        viewers = sorted({str(v) for r in records.values() for v in r.get("viewer", ())}, key=_natural)
-        number = {name: k for k, name in enumerate(viewers)}
-        rows: dict[str, Row] = {}
-        for name, record in records.items():
-            image = _image_of(name, images)
-            if image in rows:
-                raise DatasetLayoutError(f"{path}: {image} is listed twice, with and without its ending")
-            viewer = None
-            if "viewer" in record:
-                viewer = np.array([number[str(v)] for v in record["viewer"]], dtype=np.int64)
-            numeric = {key: _numbers(record[key], key, name, path) for key in record if key != "viewer"}
-            lengths = {key: len(v) for key, v in numeric.items()} | ({} if viewer is None else {"viewer": len(viewer)})
-            if len(set(lengths.values())) > 1:
-                raise DatasetLayoutError(f"{path}: {name}: columns of different lengths {lengths}")
-            rows[image] = (numeric["x"], numeric["y"], numeric.get("time"), numeric.get("duration"), viewer)
-        return rows
+            records, table = cached_table(path, _read_npz_folder)
+        names = [_image_of(name, images) for name in records]
+        if len(set(names)) < len(names):
+            twice = next(name for name, count in Counter(names).items() if count > 1)
+            raise DatasetLayoutError(f"{path}: {twice} is listed twice, with and without its ending")
+        return names, table
 
 
 def _pictures(base: Path, passed_over: set[str]) -> dict[str, Path]:
@@ -237,7 +222,7 @@ def _read_json(path: Path) -> dict[str, dict[str, Any]]:
     return content
 
 
-def _read_npz_folder(path: Path) -> dict[str, dict[str, Any]]:
+def _read_npz_folder(path: Path) -> tuple[list[str], FixationTable]:
     if not path.is_dir():
         raise DatasetLayoutError(f"folder: {path} must be a folder of .npz files")
     records = {}
@@ -251,7 +236,24 @@ def _read_npz_folder(path: Path) -> dict[str, dict[str, Any]]:
         records[file.relative_to(path).with_suffix("").as_posix()] = record
     if not records:
         raise DatasetLayoutError(f"folder: {path} holds no .npz file")
-    return records
+    return _table(records, path)
+
+
+def _table(records: Mapping[str, Mapping[str, Any]], path: Path) -> tuple[list[str], FixationTable]:
+    """Names of images and their fixations, the viewers numbered in the order of their names."""
+    viewers = sorted({str(v) for r in records.values() for v in r.get("viewer", ())}, key=_natural)
+    number = {name: k for k, name in enumerate(viewers)}
+    rows: list[Row] = []
+    for name, record in records.items():
+        viewer = None
+        if "viewer" in record:
+            viewer = np.array([number[str(v)] for v in record["viewer"]], dtype=np.int64)
+        numeric = {key: _numbers(record[key], key, name, path) for key in record if key != "viewer"}
+        lengths = {key: len(v) for key, v in numeric.items()} | ({} if viewer is None else {"viewer": len(viewer)})
+        if len(set(lengths.values())) > 1:
+            raise DatasetLayoutError(f"{path}: {name}: columns of different lengths {lengths}")
+        rows.append((numeric["x"], numeric["y"], numeric.get("time"), numeric.get("duration"), viewer))
+    return list(records), FixationTable(rows)
 
 
 def _check_keys(record: Iterable[str], where: str) -> None:

@@ -1,8 +1,8 @@
-"""Parsed annotation files kept between runs, for releases that hide a whole data set in one big file.
+"""Parsed fixations kept between runs, for releases with one big file of them, or with thousands of small ones.
 
-An entry is one .npz in the user's cache folder ($XDG_CACHE_HOME or ~/.cache), keyed by the source's path,
-size and time of change. It may be deleted at any time; where it cannot be written, the file is parsed each
-time.
+An entry is one .npz in the user's cache folder ($XDG_CACHE_HOME or ~/.cache), keyed by path, size and time of
+change of the source, of every file in it if it is a folder. It may be deleted at any time; where it cannot be
+written, the source is parsed each time.
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ def cached_table(
     """``read(path)``, or what it returned before if the file has not changed since.
 
     Args:
-        path: the annotation file.
+        path: the annotation file, or a folder of them.
         read: parses it to image names and their fixations.
     """
     try:
-        state = path.stat()
+        source = f"{path.resolve()}|{_state(path)}"
     except OSError:
         return read(path)  # lets the reader say what is wrong
-    source = f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
     key = f"{_VERSION}|{read.__module__}.{read.__qualname__}|{source}"
     entry = _folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:
@@ -57,6 +56,19 @@ def cached_table(
     except OSError as problem:
         log.info("%s is not kept for the next run: %s", path, problem)
     return names, table
+
+
+def _state(path: Path) -> str:
+    """Size and time of change of a file, or of every file below a folder, with the names."""
+    if not path.is_dir():
+        return _stamp(path)
+    files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return "\n".join(f"{file}|{_stamp(file)}" for file in files)
+
+
+def _stamp(file: str | Path) -> str:
+    state = os.stat(file)
+    return f"{state.st_size}|{state.st_mtime_ns}"
 
 
 def _folder() -> Path:

@@ -92,6 +92,8 @@ def matched_onsets(
     if n == 0 or len(location) == 0:
         return np.full(n, np.nan)
     expected = viewing_time * np.arange(1, n + 1) / (n + 1)
-    distance = np.hypot(*(fixations[:, None, k] - location[None, :, k] for k in (0, 1)))
-    cost = distance + seconds_weight * np.abs(timestamp[None] - expected[:, None])
+    # In place and without np.hypot, which takes five times as long: this is most of what reading SALICON costs.
+    across, cost = (np.subtract.outer(fixations[:, k], location[:, k]) for k in (0, 1))
+    np.sqrt(across * across + cost * cost, out=cost)
+    cost += seconds_weight * np.abs(np.subtract.outer(expected, timestamp))
     return np.clip(timestamp[cost.argmin(axis=1)], 0.0, np.nextafter(viewing_time, 0.0))

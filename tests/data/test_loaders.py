@@ -417,3 +417,21 @@ def test_parsed_json_is_kept_and_remade_when_it_changes(tmp_path: Path, monkeypa
     assert torch.equal(SALICON(root, "2015").fixations(0).x, first.fixations(0).x)
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")  # cannot be written
     assert torch.equal(SALICON(root, "2015").fixations(0).x, first.fixations(0).x)
+
+
+def test_many_small_files_are_kept_parsed_and_read_again_when_one_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import saliency_pred.data.folder as module
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = folder.write(tmp_path / "set", form="npz")
+    first = Folder(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_check_keys", lambda *_: pytest.fail("read again"))
+        second = Folder(root)
+    for name in ("x", "y", "time", "duration", "viewer"):
+        assert torch.equal(getattr(first.fixations(2), name), getattr(second.fixations(2), name))
+    changed = root / "fixations" / "deep" / "c.npz"
+    np.savez(changed, x=[3.25], y=[4.5])
+    assert Folder(root).fixations(2).x.tolist() == [3.25]
