@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import signature
 from typing import Any
 
 import hydra.utils
@@ -37,13 +38,8 @@ def instantiate(config: DictConfig | dict[str, Any], **overrides: Any) -> Any:
     for value in _values(resolved):
         if isinstance(value, str) and "${" in value:
             raise ValueError(f"{value!r} is refused: a value may not be an interpolation after it has been resolved")
-    allowed = ALLOWED + tuple(f"{e.value.split('.')[0]}." for e in entry_points(group="saliency_pred.configs"))
     for target in _targets(resolved):
-        if not target.startswith(allowed) or not f"{_class(target).__module__}.".startswith(allowed):
-            raise ValueError(
-                f"_target_: {target} is refused: a config may only build objects of classes from "
-                f"{', '.join(ALLOWED)} and from installed packages with a 'saliency_pred.configs' entry point"
-            )
+        _allowed(target)
     try:
         return hydra.utils.instantiate(resolved, _convert_="all", **overrides)
     except InstantiationException as wrapped:
@@ -53,6 +49,26 @@ def instantiate(config: DictConfig | dict[str, Any], **overrides: Any) -> Any:
         if isinstance(problem, InstantiationException):  # Hydra's own: a _target_ that cannot be found, for instance
             raise ValueError(" ".join(str(problem).split())) from None
         raise problem from None  # what the component itself said
+
+
+def takes(config: DictConfig | dict[str, Any], argument: str) -> bool:
+    """Whether the constructor of the class that ``config._target_`` names has this argument.
+
+    Raises:
+        ValueError: as :func:`instantiate`.
+    """
+    return argument in signature(_allowed(str(config["_target_"]))).parameters
+
+
+def _allowed(target: str) -> type:
+    """The class of this dotted name, if configs may build it."""
+    allowed = ALLOWED + tuple(f"{e.value.split('.')[0]}." for e in entry_points(group="saliency_pred.configs"))
+    if not target.startswith(allowed) or not f"{_class(target).__module__}.".startswith(allowed):
+        raise ValueError(
+            f"_target_: {target} is refused: a config may only build objects of classes from "
+            f"{', '.join(ALLOWED)} and from installed packages with a 'saliency_pred.configs' entry point"
+        )
+    return _class(target)
 
 
 def _class(target: str) -> type:

@@ -21,13 +21,14 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def build(name: str, weights: Literal["hub", "none"] | str) -> nn.Module:
+def build(name: str, weights: Literal["hub", "none"] | str, release: str = "IMAGENET1K_V1") -> nn.Module:
     """A torchvision classifier, with weights.
 
     Args:
         name: e.g. ``"vgg16"``.
-        weights: ``hub`` (torchvision's ``IMAGENET1K_V1``, downloaded once), ``none`` (random), or the path
-            of a ``state_dict`` file in torchvision's names.
+        weights: ``hub`` (torchvision's ``release``, downloaded once), ``none`` (random), or the path of a
+            ``state_dict`` file in torchvision's names.
+        release: torchvision's name of its weights.
 
     Raises:
         ValueError: no such network, or the file's weights are of another one.
@@ -39,7 +40,7 @@ def build(name: str, weights: Literal["hub", "none"] | str) -> nn.Module:
         return get_model(name, weights=None)
     if weights == "hub":
         try:
-            return get_model(name, weights="IMAGENET1K_V1")
+            return get_model(name, weights=release)
         except OSError as error:
             raise OSError(
                 f"torchvision's weights of {name} could not be loaded ({type(error).__name__}: {error}). "

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from saliency_pred.density import CentreBias
-from saliency_pred.instantiate import instantiate
+from saliency_pred.instantiate import instantiate, takes
 from saliency_pred.model import SaliencyModel
 
 CONFIG_KEY = "saliency_pred_config"
@@ -47,11 +47,33 @@ class Checkpoint:
 def build_model(config: DictConfig) -> SaliencyModel:
     """The model that ``encoder``, ``decoder`` and ``prior`` describe."""
     encoder = instantiate(config.encoder)
-    decoder = instantiate(config.decoder, channels=encoder.channels, strides=encoder.strides)
+    decoder = build_decoder(config.decoder, encoder)
     prior = config.get("prior")
     if prior is None or prior.get("_target_") is None:
         return SaliencyModel(encoder, decoder)
     return SaliencyModel(encoder, decoder, instantiate(prior, num_windows=decoder.num_windows))
+
+
+def build_decoder(config: DictConfig, encoder: Any, **options: Any) -> Any:
+    """A decoder for the features of an encoder.
+
+    Args:
+        config: of the decoder.
+        encoder: with ``channels``, ``strides``, and ``time_strides`` if it encodes clips.
+        **options: further arguments of the decoder.
+
+    Raises:
+        ValueError: a decoder of clips, and an encoder of still images.
+    """
+    known = {"channels": encoder.channels, "strides": encoder.strides}
+    if takes(config, "time_strides"):
+        if not hasattr(encoder, "time_strides"):
+            raise ValueError(
+                f"{config._target_} decodes clips, and {type(encoder).__name__} encodes still images; "
+                "choose encoder=per_frame, encoder=s3d or another encoder of clips"
+            )
+        known["time_strides"] = encoder.time_strides
+    return instantiate(config, **known, **options)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

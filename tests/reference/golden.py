@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from saliency_pred.instantiate import instantiate
 from saliency_pred.model import SaliencyModel
+from saliency_pred.weights.checkpoint import build_decoder
 
 NETWORKS = Path(__file__).parent / "networks"
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -57,7 +58,7 @@ def config(group: str, name: str) -> Any:
 def build(encoder: str, decoder: str, **options: Any) -> SaliencyModel:
     """A model in evaluation mode from two config names, with random weights."""
     made = instantiate(config("encoder", encoder))
-    head = instantiate(config("decoder", decoder), channels=made.channels, strides=made.strides, **options)
+    head = build_decoder(config("decoder", decoder), made, **options)
     return SaliencyModel(made, head).eval()
 
 
