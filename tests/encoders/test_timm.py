@@ -12,7 +12,7 @@ import timm
 import torch
 import yaml
 
-from saliency_pred.encoders.timm import TimmEncoder, package_file
+from saliency_pred.encoders.timm import TimmEncoder
 from saliency_pred.weights.published import efficientnet_lite
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "encoder"
@@ -62,7 +62,7 @@ def test_frozen_statistics_do_not_move() -> None:
 def test_package_weights_fill_the_whole_network_and_see(number: int) -> None:
     name = f"tf_efficientnet_lite{number}"
     try:
-        path = package_file(name)
+        path = efficientnet_lite.package_file(name)
     except OSError as error:
         pytest.skip(str(error))
     network = timm.create_model(name)

