@@ -5,10 +5,12 @@ usage: saliency evaluate ckpt=CKPT [data=NAME data.root=DIR] [part=val] [out=DIR
 
   saliency evaluate ckpt=runs/mine/checkpoints/best.ckpt
   saliency evaluate ckpt=best.ckpt data=mit1003 data.root=MIT1003 part=val out=scores
-  saliency evaluate baseline=centre_bias data=osie data.root=OSIE out=scores
+  saliency evaluate ckpt=best.ckpt preset=tuebingen optimal_maps=true ig_baseline=other_images
+  saliency evaluate baseline=gold_standard data=osie data.root=OSIE part=all out=ceilings
 
-The checkpoint alone is needed: it knows its network, input size and data. Written below out: scores.json,
-per_image.csv and report.html.
+The checkpoint alone is needed: it knows its network, input size and data. baseline=gold_standard measures how well
+people predict people (leave-one-viewer-out, fixed blur, split halves, viewer by viewer). Written below out:
+scores.json, per_image.csv and report.html; of gold_standard and other_viewers also viewers.csv.
 """
 
 from __future__ import annotations
@@ -31,11 +33,12 @@ def main(files: list[str], overrides: list[str]) -> int:
     from saliency_pred.data.datamodule import SaliencyDataModule
     from saliency_pred.evaluation.report import write_report
     from saliency_pred.evaluation.results import text_table, write_results
-    from saliency_pred.evaluation.run import Evaluation, evaluate, score_baseline, score_baselines
+    from saliency_pred.evaluation.run import evaluate, evaluate_baseline, make_scorer, prepared
     from saliency_pred.evaluation.scoring import Scorer
     from saliency_pred.instantiate import instantiate
     from saliency_pred.weights.checkpoint import load_checkpoint
 
+    preset = instantiate(cfg.preset)
     if cfg.ckpt is not None:
         loaded = load_checkpoint(cfg.ckpt)
         trained = loaded.config
@@ -49,20 +52,22 @@ def main(files: list[str], overrides: list[str]) -> int:
         data = instantiate(trained.loader, dataset=dataset, **changes)
         about = {"name": trained.name, "seed": trained.seed}
         bias = loaded.centre_bias if own and loaded.centre_bias is not None else data.centre_bias()
-        evaluation = evaluate(loaded, data, cfg.part, Scorer(bias, preset=instantiate(cfg.preset)), about)
+        scorer = prepared(Scorer(bias, preset=preset), data, cfg.part, cfg.ig_baseline, cfg.optimal_maps)
+        evaluation = evaluate(loaded, data, cfg.part, scorer, about, cfg.baselines)
         model = loaded.model
         out = Path(cfg.out or Path(cfg.ckpt).parent / f"{dataset.name}_{cfg.part}")
     else:
         data = SaliencyDataModule(instantiate(cfg.data), (288, 384), workers=0, seed=cfg.seed or 0)
-        scorer = Scorer(data.centre_bias(), preset=instantiate(cfg.preset))
-        table = score_baseline(cfg.baseline, data, cfg.part, scorer)
-        baselines = score_baselines(data, cfg.part, scorer)
-        evaluation = Evaluation(table, baselines, data, cfg.part, scorer, {"name": cfg.baseline})
+        scorer = make_scorer(data, cfg.part, preset, cfg.ig_baseline, cfg.optimal_maps)
+        evaluation = evaluate_baseline(cfg.baseline, data, cfg.part, scorer, cfg.baselines)
         model = None
         out = Path(cfg.out or f"{cfg.baseline}_{data.dataset.name}_{cfg.part}")
     write_results(evaluation, out)
     write_report(evaluation, model, out / "report.html")
     print(f"{text_table(evaluation)}\n")
-    for name, file in (("report", "report.html"), ("scores", "scores.json"), ("per image", "per_image.csv")):
+    written = {"report": "report.html", "scores": "scores.json", "per image": "per_image.csv"}
+    if evaluation.viewers:
+        written["viewers"] = "viewers.csv"
+    for name, file in written.items():
         print(f"{name:<11} {out / file}")
     return 0

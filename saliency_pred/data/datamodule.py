@@ -101,13 +101,17 @@ class SaliencyDataModule(pl.LightningDataModule):
         return self._loader(PreparedImages(self, None, True), sampler, self.eval_batch_size)
 
     def indices(self, part: str) -> list[int]:
-        """The images of a part.
+        """The images of a part, or of ``all`` parts and none.
 
         Raises:
             ValueError: the split has no such part.
         """
+        if part == "all":
+            return list(range(len(self.dataset)))
         if part not in self.parts:
-            raise ValueError(f"split {self.dataset.split!r} has no part {part!r}, it has {', '.join(self.parts)}")
+            raise ValueError(
+                f"split {self.dataset.split!r} has no part {part!r}, it has {', '.join([*self.parts, 'all'])}"
+            )
         return self.parts[part]
 
     def single(self, index: int) -> Batch:

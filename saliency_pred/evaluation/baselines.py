@@ -1,8 +1,9 @@
 """What every model is read against: each baseline scores an image the way a model does.
 
 ``uniform`` (all pixels alike), ``centre_bias`` (of the training images), ``spectral_residual`` (a classic
-that looks at the image only), ``gold_standard`` (the other viewers of the same image), and for generated
-scenes ``truth`` (the density that the fixations were drawn from: no prediction can do better on average).
+that looks at the image only), for generated scenes ``truth`` (the density that the fixations were drawn from: no
+prediction can do better on average), and the ceilings that people set for models, see
+:mod:`saliency_pred.evaluation.ceilings`: ``gold_standard``, ``other_viewers``, ``split_half``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from saliency_pred.data.datamodule import SaliencyDataModule
 from saliency_pred.data.errors import MissingFixationsError
 from saliency_pred.data.placement import resize_image
 from saliency_pred.density import CentreBias, GoldStandard, log_normalise
-from saliency_pred.evaluation.scoring import DESCRIBING, Row, Scorer
+from saliency_pred.evaluation.ceilings import SplitHalf, gaussian_of, gold_standard, other_viewers
+from saliency_pred.evaluation.scoring import Scorer
+from saliency_pred.fixations import Fixations
+from saliency_pred.metrics.accumulate import Row
 
 FIT_IMAGES = 200
 """The gold standard's bandwidth is chosen on so many of the training images at most."""
@@ -57,40 +61,8 @@ class DensityBaseline:
         fixations = self.data.window_fixations(index)
         windows = self.data.windows.shape[0]
         return described | self.scorer.score(
-            predicted.expand(windows, -1, -1), fixations, dataset.density(at), sigma, name
+            predicted.expand(windows, -1, -1), fixations, dataset.density(at), sigma, name, dataset.name
         )
-
-
-@dataclass(frozen=True)
-class GoldStandardBaseline:
-    """Each viewer is scored under the density of all the others; a row is the mean over the viewers.
-
-    CC, KLD and SIM are left out: they compare with a map that the viewers themselves make up.
-    """
-
-    data: SaliencyDataModule
-    scorer: Scorer
-    standard: GoldStandard
-    bias: CentreBias
-
-    def __call__(self, index: int) -> Row:
-        dataset, _ = self.data.dataset.source(index)
-        name = self.data.dataset.image_ids[index]
-        fixations = self.data.window_fixations(index)
-        row: Row = {"image_id": name, "dataset": dataset.name, "fixations": 0 if fixations is None else len(fixations)}
-        if fixations is None or len(fixations.viewers()) < 2:
-            return row
-        scored = []
-        for viewer in fixations.viewers():
-            predicted = self.standard.log_density(fixations, self.bias, leave_out=viewer)
-            mine = fixations.of_viewer(viewer)
-            scored.append((len(mine), self.scorer.score(predicted, mine, None, math.nan, name)))
-        for metric in scored[0][1]:
-            if metric not in DESCRIBING:
-                known = [(n, r[metric]) for n, r in scored if not math.isnan(r.get(metric, math.nan))]
-                total = sum(n for n, _ in known)
-                row[metric] = math.fsum(n * v for n, v in known) / total if total else math.nan
-        return row
 
 
 def spectral_residual(image: np.ndarray, width: int = 64) -> np.ndarray:
@@ -134,9 +106,16 @@ def make_baseline(name: str, data: SaliencyDataModule, scorer: Scorer) -> Baseli
 
         return DensityBaseline(data, scorer, predict)
     if name == "gold_standard" and bias is not None:
-        packs = [data.dataset.clean_fixations(i) for i in data.parts["train"][:FIT_IMAGES]]
-        known = [p for p in packs if p is not None]
-        return GoldStandardBaseline(data, scorer, GoldStandard.fit(known, bias), bias)
+        return gold_standard(data, scorer, fitted_gold_standard(data, bias), bias)
+    if name in ("other_viewers", "split_half"):
+        if not any(len(pack.viewers()) > 1 for pack in _some_packs(data)):
+            raise MissingFixationsError(f"baseline {name} needs images seen by two known viewers; {data.dataset.name}")
+        if unknown := _without_gaussian(data, scorer):
+            raise ValueError(
+                f"baseline {name} blurs fixations, and no Gaussian is known for {', '.join(unknown)}: give one as "
+                f"'+preset.sigma.{unknown[0]}=PIXELS'"
+            )
+        return SplitHalf(data, scorer) if name == "split_half" else other_viewers(data, scorer)
     if name == "truth":
         truth = getattr(data.dataset, "true_log_density", None)
         if truth is None:
@@ -149,17 +128,46 @@ def _uniform(size: tuple[int, int]) -> Tensor:
     return log_normalise(torch.zeros(1, 1, *size, dtype=torch.float64))[0]
 
 
-BASELINES = ("uniform", "centre_bias", "spectral_residual", "gold_standard", "truth")
+BASELINES = ("uniform", "centre_bias", "spectral_residual", "gold_standard", "other_viewers", "split_half", "truth")
+
+CEILINGS = ("gold_standard", "other_viewers", "split_half")
+"""What people set; the last two take as long as the first and are computed where they are asked for."""
 
 
-def applicable(data: SaliencyDataModule) -> list[str]:
-    """The baselines that can be had for these data."""
-    names = ["uniform", "spectral_residual"]
-    packs = [data.dataset.clean_fixations(i) for i in data.parts["train"][:FIT_IMAGES]]
-    if any(p is not None and len(p) for p in packs):
-        names.insert(1, "centre_bias")
-    if any(p is not None and len(p.viewers()) > 1 for p in packs):
+def applicable(data: SaliencyDataModule, scorer: Scorer, ceilings: bool = False) -> list[str]:
+    """The baselines that can be had for these data.
+
+    Args:
+        ceilings: whether those of :data:`CEILINGS` that are computed on request are among them.
+    """
+    packs = _some_packs(data)
+    names = ["uniform"]
+    if scorer.baseline is not None:
+        names.append("centre_bias")
+    names.append("spectral_residual")
+    if any(len(pack.viewers()) > 1 for pack in packs) and scorer.baseline is not None:
         names.append("gold_standard")
+        if ceilings and not _without_gaussian(data, scorer):
+            names += ["other_viewers", "split_half"]
     if hasattr(data.dataset, "true_log_density"):
         names.append("truth")
     return names
+
+
+def fitted_gold_standard(data: SaliencyDataModule, bias: CentreBias) -> GoldStandard:
+    """Bandwidth and weights by likelihood on the first images of the train part, of all windows together."""
+    return GoldStandard.fit(_some_packs(data), bias)
+
+
+def _some_packs(data: SaliencyDataModule) -> list[Fixations]:
+    """Fixations of training images, single-window; of any images where there is no train part."""
+    indices = data.parts.get("train") or range(len(data.dataset))
+    packs = (data.dataset.clean_fixations(i) for i in indices[:FIT_IMAGES])
+    return [pack for pack in packs if pack is not None]
+
+
+def _without_gaussian(data: SaliencyDataModule, scorer: Scorer) -> list[str]:
+    """The data sets whose human densities nobody knows how to blur."""
+    return sorted(
+        {data.dataset.source(i)[0].name for i in range(len(data.dataset)) if math.isnan(gaussian_of(data, scorer, i))}
+    )

@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from saliency_pred.data.datamodule import SaliencyDataModule
-from saliency_pred.density import CentreBias, fixation_density
+from saliency_pred.density import CentreBias
+from saliency_pred.evaluation.ceilings import MAP_METRICS
+from saliency_pred.evaluation.density_fit import DensityFit
 from saliency_pred.evaluation.maps import MapFiles, PredictedMap
-from saliency_pred.evaluation.results import summary
-from saliency_pred.evaluation.scoring import DESCRIBING, Row, ScoreTable
+from saliency_pred.evaluation.results import ceiling_shares
+from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.fixations import Fixations
-from saliency_pred.metrics.presets import NEEDS, Kind, Preset
-
-InformationBaseline = Literal["centre_bias", "uniform"]
+from saliency_pred.metrics.accumulate import Row, ScoreTable
+from saliency_pred.metrics.presets import Kind, Preset
 
 
 @dataclass(frozen=True)
@@ -45,58 +45,27 @@ class MapScores:
     warnings: list[str]
 
 
-class OtherFixations:
-    """The fixations of all other images, rescaled to one: the negatives of shuffled AUC.
-
-    Args:
-        packs: one an image; images without fixations are None or empty.
-        number: take those of so many other images, drawn at random; None: of all.
-        seed: of the draw, which depends on the image's place only.
-    """
-
-    def __init__(self, packs: Sequence[Fixations | None], number: int | None = None, seed: int = 0) -> None:
-        self.number = number
-        self.seed = seed
-        self.relative = [
-            torch.zeros(0, 2, dtype=torch.float64)
-            if pack is None
-            else torch.stack([pack.x, pack.y], 1) / pack.size[0].flip(0).to(torch.float64)
-            for pack in packs
-        ]
-
-    def of(self, position: int, size: tuple[int, int]) -> Fixations:
-        """Fixations of the images other than the one at ``position``, on an image of (height, width)."""
-        others = [i for i, points in enumerate(self.relative) if i != position and len(points)]
-        if self.number is not None and self.number < len(others):
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + position)
-            others = [others[k] for k in torch.randperm(len(others), generator=generator)[: self.number].tolist()]
-        points = torch.cat([self.relative[i] for i in others]) if others else torch.zeros(0, 2, dtype=torch.float64)
-        height, width = size
-        moved = Fixations.of(points[:, 0] * width, points[:, 1] * height, size)
-        return moved.clean("clip")[0]  # rounding can put the last pixel's edge outside
-
-
 def score_maps(
     maps: MapFiles,
     data: SaliencyDataModule,
     part: str,
-    preset: Preset,
+    scorer: Scorer,
     kind: Kind = "map",
-    ig_baseline: InformationBaseline = "centre_bias",
+    fit: DensityFit | None = None,
 ) -> MapScores:
     """Score every map that belongs to an image of a part.
 
     Args:
         maps: by the images' names.
         data: the images; ``part`` is one of its split, or ``all``.
-        preset: the rules.
+        scorer: the rules.
         kind: what the values are.
-        ig_baseline: what information gain is measured against.
+        fit: turns the maps (``kind`` "map") into log densities first.
 
     Raises:
         ValueError: an unknown part, or not one map belongs to an image of it.
     """
-    indices = part_indices(data, part)
+    indices = data.indices(part)
     names = [data.dataset.image_ids[i] for i in indices]
     found, missing, surplus = maps.match(names)
     if not found:
@@ -104,86 +73,103 @@ def score_maps(
             f"{maps.path}: none of {len(maps.entries)} maps (first: {next(iter(maps.entries))}) is named like an image "
             f"of {data.dataset.name}, part {part} (first: {names[0] if names else 'none'})"
         )
-    packs = [_fixations(data, i, preset) for i in indices]
-    needed = {need for metric in preset.metrics for need in NEEDS[metric]}
-    negatives = OtherFixations(packs, preset.negatives, data.seed) if "negatives" in needed else None
-    bias = _baseline(data, indices, ig_baseline) if "baseline" in needed else None
     rows: list[Row] = []
     failed: dict[str, str] = {}
-    notes = _Notes(preset, kind)
-    unavailable: dict[str, str] = {}
-    todo = [(p, i, name) for p, (i, name) in enumerate(zip(indices, names, strict=True)) if name in found]
-    for position, index, name in tqdm(todo, desc=f"scoring {maps.name}", unit="map", disable=None, leave=False):
-        dataset, _ = data.dataset.source(index)
-        row: Row = {"image_id": name, "dataset": dataset.name}
-        fixations, size = packs[position], data.dataset.size(index)
+    notes = _Notes(scorer.preset, kind)
+    todo = [(i, name) for i, name in zip(indices, names, strict=True) if name in found]
+    for index, name in tqdm(todo, desc=f"scoring {maps.name}", unit="map", disable=None, leave=False):
+        dataset, at = data.dataset.source(index)
         try:
             predicted = maps.read(found[name])
-            density = _density(data, index, fixations, preset)
-            others = None if negatives is None or fixations is None else negatives.of(position, size)
-            baseline = None if bias is None else bias.log_density(size)[0]
-            values = preset.score(predicted.values, fixations, density, baseline, others, kind=kind, name=name)
+            values = _in_windows(predicted.values, len(data.windows), name)
+            shown = kind
+            if fit is not None:
+                values, shown = fit.log_density(values, data.dataset.size(index)), "log_density"
+            scores = scorer.score(
+                values,
+                data.window_fixations(index),
+                dataset.density(at),
+                data.sigma_of(dataset),
+                name,
+                dataset.name,
+                kind=shown,
+            )
         except (ValueError, OSError) as error:
             failed[name] = str(error)
             continue
-        notes.add(name, predicted, size)
-        given = {
-            part_
-            for part_, value in (
-                ("fixations", fixations),
-                ("density", density),
-                ("baseline", baseline),
-                ("negatives", others),
-            )
-            if value is not None
-        }
-        unavailable |= preset.unavailable(kind, given)
-        row["fixations"] = 0 if fixations is None else len(fixations)
-        rows.append(row | values)
+        notes.add(name, predicted, data.dataset.size(index))
+        rows.append({"image_id": name, "dataset": dataset.name} | scores)
+    table = ScoreTable(rows)
+    given = {"fixations"} if any(row["fixations"] for row in rows) else set()
+    given |= {"negatives"} if scorer.negatives is not None else set()
+    given |= {"baseline"} if scorer.baseline is not None or scorer.reference is not None else set()
+    given |= {"density"} if any(m in table.metrics for m in MAP_METRICS) else set()
+    unavailable = scorer.preset.unavailable("log_density" if fit is not None else kind, given) if rows else {}
     warnings = notes.told()
-    if missing:
-        warnings.append(f"{len(missing)} of {len(names)} images have no map and are left out: {_some(missing)}")
     if surplus:
-        warnings.append(f"{len(surplus)} maps belong to no image of part {part}: {_some(surplus)}")
-    return MapScores(maps, ScoreTable(rows), failed, missing, surplus, unavailable, warnings)
+        warnings.append(f"{len(surplus)} maps belong to no image of part {part}: {some(surplus)}")
+    return MapScores(maps, table, failed, missing, surplus, unavailable, warnings)
 
 
-def part_indices(data: SaliencyDataModule, part: str) -> list[int]:
-    """The images of a part of the split, or of ``all``.
+def _in_windows(values: Tensor, number: int, name: str) -> Tensor:
+    """(T, h, w), one map for each time window.
 
     Raises:
-        ValueError: the split has no such part.
+        ValueError: another number of maps.
     """
-    if part == "all":
-        return list(range(len(data.dataset)))
-    return data.indices(part)
+    stack = values[None] if values.ndim == 2 else values
+    if len(stack) != number:
+        remedy = "windows=[[0,1],[1,2],...] names more" if number == 1 else f"write ({number}, height, width)"
+        raise ValueError(f"{name}: {len(stack)} maps for {number} time windows; {remedy}")
+    return stack
 
 
-def aggregate(scores: MapScores, preset: Preset) -> dict[str, dict[str, float]]:
-    """metric → mean, interval and number, averaged as the preset says."""
-    table = scores.table
-    if preset.aggregation == "video":
-        folders: dict[tuple[str, str], list[Row]] = {}
-        for row in table.rows:
-            folders.setdefault((row["dataset"], row["image_id"].rpartition("/")[0]), []).append(row)
-        videos: list[Row] = []
-        for (dataset, folder), rows in folders.items():
-            described: Row = {"image_id": folder, "dataset": dataset, "fixations": sum(r["fixations"] for r in rows)}
-            videos.append(described | ScoreTable(rows).means())
-        return summary(ScoreTable(videos))
-    if preset.aggregation == "fixation":
-        counts = [float(row["fixations"]) for row in table.rows]
-        return summary(table, {m: counts for m in preset.metrics if "fixations" in NEEDS[m]})
-    return summary(table)
+def fit_density(maps: MapFiles, data: SaliencyDataModule, part: str, bias: CentreBias | None) -> DensityFit:
+    """Read the maps of a part, and fit how they become densities to its fixations.
+
+    Args:
+        maps: by the images' names; those of other images are passed over.
+        data, part: which images.
+        bias: the centre bias.
+
+    Raises:
+        ValueError: no maps of these images, or no fixations.
+        BrokenFileError: a map that cannot be read.
+    """
+    names = {data.dataset.image_ids[i]: i for i in data.indices(part)}
+    found, _, _ = maps.match(list(names))
+    if not found:
+        raise ValueError(
+            f"{maps.path}: fit={part} needs maps of the images of that part too, and there are none; write them "
+            "beside the others"
+        )
+    values, packs = list[Tensor](), list[Fixations]()
+    for name, key in tqdm(found.items(), desc=f"fitting {maps.name}", unit="map", disable=None, leave=False):
+        pack = data.window_fixations(names[name])
+        if pack is not None and len(pack):
+            values.append(_in_windows(maps.read(key).values, len(data.windows), name))
+            packs.append(pack)
+    if bias is None or not packs:
+        raise ValueError(f"fit={part} needs fixations, and {data.dataset.name} has none there")
+    return DensityFit.fit(values, packs, bias)
 
 
 def about_scores(
-    scores: MapScores, data: SaliencyDataModule, part: str, preset: Preset, kind: Kind, ig_baseline: str
+    scores: MapScores,
+    data: SaliencyDataModule,
+    part: str,
+    scorer: Scorer,
+    kind: Kind,
+    baselines: dict[str, ScoreTable],
+    fit: DensityFit | None = None,
 ) -> dict[str, Any]:
     """Everything of scores.json but versions."""
     dataset = data.dataset
+    aggregation = scorer.preset.aggregation
     return {
-        "scores": aggregate(scores, preset),
+        "scores": scores.table.summary(aggregation),
+        "baselines": {name: table.summary(aggregation) for name, table in baselines.items()},
+        "share_of_ceiling": ceiling_shares(scores.table, baselines),
         "images": len(scores.table.rows),
         "unscorable": scores.table.unscorable(),
         "unavailable": scores.unavailable,
@@ -191,54 +177,18 @@ def about_scores(
         "missing": scores.missing,
         "surplus": scores.surplus,
         "warnings": scores.warnings,
-        "maps": {"path": str(scores.maps.path), "kind": kind, "files": len(scores.maps.entries)},
+        "maps": {"path": str(scores.maps.path), "kind": kind, "fit": None if fit is None else fit.description()},
         "data": {
             "dataset": dataset.name,
             "root": str(dataset.root),
             "split": dataset.split,
             "part": part,
             "seed": data.seed,
+            "windows": data.windows.tolist(),
+            "issues": {issue: len(where) for issue, where in dataset.issues.items()},
         },
-        "options": preset.description() | {"ig_baseline": baseline_name(data, ig_baseline)},
+        "options": scorer.options(),
     }
-
-
-def baseline_name(data: SaliencyDataModule, ig_baseline: str) -> str:
-    """In words, for the record."""
-    if ig_baseline == "uniform":
-        return "uniform density"
-    fitted = "the train part" if data.parts.get("train") else "the scored images"
-    return f"centre bias of {fitted}"
-
-
-def _fixations(data: SaliencyDataModule, index: int, preset: Preset) -> Fixations | None:
-    dataset, at = data.dataset.source(index)
-    fixations = dataset.fixations(at)
-    return None if fixations is None else fixations.clean(preset.outside)[0]
-
-
-def _density(data: SaliencyDataModule, index: int, fixations: Fixations | None, preset: Preset) -> Tensor | None:
-    """(H, W): by the preset's Gaussian, else as shipped, else by the data set's Gaussian."""
-    dataset, at = data.dataset.source(index)
-    sigma = preset.sigma.get(dataset.name)
-    if sigma is None:
-        shipped = dataset.density(at)
-        if shipped is not None:
-            return shipped.double().mean(0)
-        sigma = data.sigma_of(dataset)
-    if fixations is None or len(fixations) == 0 or math.isnan(sigma):
-        return None
-    return fixation_density(fixations, sigma, dtype=torch.float64)[0, 0]
-
-
-def _baseline(data: SaliencyDataModule, indices: list[int], name: str) -> CentreBias | None:
-    if name == "uniform":
-        return CentreBias(torch.full((1, 1, 1), 1.0, dtype=torch.float64))
-    if name != "centre_bias":
-        raise ValueError(f"ig_baseline={name!r} is none of 'centre_bias', 'uniform'")
-    packs = [data.window_fixations(i) for i in data.parts.get("train") or indices]
-    known = [pack for pack in packs if pack is not None]
-    return CentreBias.fit(known) if known else None
 
 
 class _Notes:
@@ -259,9 +209,10 @@ class _Notes:
             self.coarse.append(name)
         if predicted.lossy:
             self.lossy.append(name)
-        if tuple(values.shape) != tuple(size):
-            self.resized.append(f"{name} {tuple(values.shape)} for {tuple(size)}")
-        if self.kind == "map" and bool((values <= 0).all()) and abs(float(torch.logsumexp(values.flatten(), 0))) < 1e-2:
+        if tuple(values.shape[-2:]) != tuple(size):
+            self.resized.append(f"{name} {tuple(values.shape[-2:])} for {tuple(size)}")
+        negative = self.kind == "map" and bool((values <= 0).all())
+        if negative and bool((values.flatten(-2).logsumexp(-1).abs() < 1e-2).all()):
             self.logarithms.append(name)
 
     def told(self) -> list[str]:
@@ -272,21 +223,22 @@ class _Notes:
                 "an 8-bit density loses its tail: KLD and information gain are worse than the model's; "
                 "write .npy, HDF5 or 16-bit PNG"
             )
-            found.append(f"{len(self.coarse)} maps are stored in 8 bits ({_some(self.coarse)}): {effect}")
+            found.append(f"{len(self.coarse)} maps are stored in 8 bits ({some(self.coarse)}): {effect}")
         if self.lossy:
-            found.append(f"{len(self.lossy)} maps are JPEG, which changes their values: {_some(self.lossy)}")
+            found.append(f"{len(self.lossy)} maps are JPEG, which changes their values: {some(self.lossy)}")
         if self.resized:
             rule = "bilinear, in the logarithm" if self.kind == "log_density" else self.preset.resize
-            found.append(f"{len(self.resized)} maps were resized ({rule}): {_some(self.resized)}")
+            found.append(f"{len(self.resized)} maps were resized ({rule}): {some(self.resized)}")
         if self.logarithms:
             found.append(
                 f"{len(self.logarithms)} maps look like log densities but are scored as maps: "
-                f"{_some(self.logarithms)}; use maps=log_density"
+                f"{some(self.logarithms)}; use maps=log_density"
             )
         return found
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first few names."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
@@ -294,5 +246,5 @@ def comparison_rows(first: MapScores, second: MapScores) -> dict[str, tuple[list
     """metric → values of both on the images that both have, in one order."""
     rows = {(r["dataset"], r["image_id"]): r for r in second.table.rows}
     pairs = [(r, rows[r["dataset"], r["image_id"]]) for r in first.table.rows if (r["dataset"], r["image_id"]) in rows]
-    metrics = [m for m in first.table.metrics if m in second.table.metrics and m not in DESCRIBING]
+    metrics = [m for m in first.table.metrics if m in second.table.metrics]
     return {m: ([a.get(m, math.nan) for a, _ in pairs], [b.get(m, math.nan) for _, b in pairs]) for m in metrics}

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 from torch import Tensor
 
 from saliency_pred.data.errors import BrokenFileError
@@ -30,7 +30,7 @@ class PredictedMap:
     """One map as it was stored.
 
     Attributes:
-        values: float64 (H, W).
+        values: float64 (H, W), or (T, H, W) of several time windows.
         bits: of each stored value; 8 is coarse.
         lossy: whether the format (JPEG) changes values.
     """
@@ -133,7 +133,7 @@ class MapFiles:
 
         Raises:
             BrokenFileError: it cannot be read.
-            ValueError: it is no map: colours, or not two-dimensional.
+            ValueError: it is no map: colours, or not of two or three dimensions.
         """
         name = self.entries[key]
         if self.path.suffix.lower() in HDF5:
@@ -190,23 +190,33 @@ def _of_array(array: np.ndarray, where: str) -> PredictedMap:
     shape = array.shape
     while array.ndim > 2 and 1 in (array.shape[0], array.shape[-1]):
         array = array[0] if array.shape[0] == 1 else array[..., 0]
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(f"{where}: a map is (height, width), got {shape}")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(f"{where}: a map is (height, width) or (time windows, height, width), got {shape}")
     return PredictedMap(torch.from_numpy(array.astype(np.float64)), 8 * array.dtype.itemsize, lossy=False)
 
 
 def _of_picture(content: bytes, where: str) -> PredictedMap:
-    """By Pillow, which refuses truncated files that OpenCV fills up with grey."""
+    """By Pillow, which refuses truncated files that OpenCV fills up with grey; the pages of a TIFF are windows."""
     lossy = content[:2] == b"\xff\xd8"
+    pages: list[np.ndarray] = []
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            picture.load()
-            if picture.mode in ("1", "P", "PA", "CMYK", "YCbCr"):
-                picture = picture.convert("RGB")  # type: ignore[assignment]
-            array = np.asarray(picture)
+            bits = 16 if picture.mode.startswith("I") else 8
+            for page in ImageSequence.Iterator(picture) if picture.format == "TIFF" else [picture]:
+                page.load()
+                plain = page.convert("RGB") if page.mode in ("1", "P", "PA", "CMYK", "YCbCr") else page
+                pages.append(np.asarray(plain))
     except Exception as problem:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ... by format
         raise BrokenFileError(f"{where}: no picture that can be read ({len(content)} bytes; {problem})") from problem
-    bits = 16 if picture.mode.startswith("I") else 8 * array.dtype.itemsize
+    bits = max(bits, 8 * pages[0].dtype.itemsize) if pages[0].dtype.kind == "f" else bits
+    maps = [_grey(page, lossy, where) for page in pages]
+    if len({m.shape for m in maps}) > 1:
+        raise ValueError(f"{where}: {len(maps)} pages of different sizes; write the maps of all time windows alike")
+    return PredictedMap(torch.from_numpy(np.stack(maps) if len(maps) > 1 else maps[0]), bits, lossy)
+
+
+def _grey(array: np.ndarray, lossy: bool, where: str) -> np.ndarray:
+    """float64 (H, W) of (H, W) or (H, W, channels)."""
     values = array.astype(np.float64)
     if values.ndim == 3:
         if values.shape[2] in (2, 4):
@@ -214,4 +224,4 @@ def _of_picture(content: bytes, where: str) -> PredictedMap:
         if np.ptp(values, axis=2).max() > (_GREY_TOLERANCE if lossy else 0):
             raise ValueError(f"{where}: a picture in colour, no map; write maps in grey")
         values = values.mean(axis=2)
-    return PredictedMap(torch.from_numpy(values), bits, lossy)
+    return values

@@ -16,8 +16,9 @@ from saliency_pred.data.placement import resize_image
 from saliency_pred.density import fixation_density, saliency_map
 from saliency_pred.evaluation.results import describe, write_atomically
 from saliency_pred.evaluation.run import Evaluation
-from saliency_pred.evaluation.scoring import HIGHER_IS_BETTER, Row
+from saliency_pred.evaluation.scoring import HIGHER_IS_BETTER
 from saliency_pred.inference.overlay import draw_fixations, overlay
+from saliency_pred.metrics.accumulate import Row
 from saliency_pred.model import SaliencyModel
 
 NAMES = {

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
+from saliency_pred.evaluation.ceilings import consistency, shares, spearman_brown
 from saliency_pred.evaluation.run import Evaluation
-from saliency_pred.evaluation.scoring import DESCRIBING, ScoreTable
-from saliency_pred.metrics.bootstrap import confidence_interval
+from saliency_pred.metrics.accumulate import DESCRIBING, Row, ScoreTable
 from saliency_pred.version import __version__
 
 SCHEMA = 1
@@ -24,9 +24,14 @@ SCHEMA = 1
 
 
 def write_results(evaluation: Evaluation, out: Path) -> dict[str, Any]:
-    """Write scores.json and per_image.csv below ``out``; returns what scores.json holds."""
+    """Write scores.json and per_image.csv below ``out``; returns what scores.json holds.
+
+    Of a ceiling that leaves each viewer out, viewers.csv says how well each viewer is predicted by the others.
+    """
     scores = describe(evaluation)
     _write(evaluation.table, scores, out)
+    if evaluation.viewers:
+        write_atomically(out / "viewers.csv", viewers_csv(evaluation.viewers))
     return scores
 
 
@@ -44,11 +49,13 @@ def _write(table: ScoreTable, scores: dict[str, Any], out: Path) -> None:
 def describe(evaluation: Evaluation) -> dict[str, Any]:
     """Everything of scores.json."""
     dataset = evaluation.data.dataset
+    aggregation = evaluation.scorer.preset.aggregation
     return {
         "schema": SCHEMA,
-        "scores": summary(evaluation.table),
-        "baselines": {name: summary(table) for name, table in evaluation.baselines.items()},
+        "scores": evaluation.table.summary(aggregation),
+        "baselines": {name: table.summary(aggregation) for name, table in evaluation.baselines.items()},
         "share_of_explainable_ig": explained(evaluation),
+        "share_of_ceiling": ceiling_shares(evaluation.table, evaluation.baselines),
         "images": len(evaluation.table.rows),
         "unscorable": evaluation.table.unscorable(),
         "unavailable": [m for m in evaluation.scorer.preset.metrics if m not in evaluation.table.metrics],
@@ -66,46 +73,33 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def summary(table: ScoreTable, weights: dict[str, list[float]] | None = None) -> dict[str, dict[str, float]]:
-    """metric → mean, bounds of the 95 % bootstrap interval over images, number of images.
-
-    Args:
-        weights: metric → weight of each row in its mean; metrics that are not named are averaged plainly.
-    """
-    result = {}
-    for metric, mean in table.means().items():
-        column = table.column(metric)
-        known = [v for v in column if not math.isnan(v)]
-        weight = None
-        if weights and metric in weights:
-            weight = [w for w, v in zip(weights[metric], column, strict=True) if not math.isnan(v)]
-            total = math.fsum(weight)
-            mean = math.fsum(w * v for w, v in zip(weight, known, strict=True)) / total if total else math.nan
-        finite = len(known) > 1 and all(map(math.isfinite, known))
-        low, high = confidence_interval(known, weights=weight) if finite else (math.nan, math.nan)
-        result[metric] = {"mean": mean, "low": low, "high": high, "images": len(known)}
-    return result
-
-
 def explained(evaluation: Evaluation) -> dict[str, float]:
     """Ceiling → the model's information gain as a share of it, over the images that both can score."""
-    shares: dict[str, float] = {}
+    found: dict[str, float] = {}
     for ceiling in ("gold_standard", "truth"):
-        if ceiling in evaluation.baselines:
-            best = dict(zip(*_by_image(evaluation.baselines[ceiling], "ig"), strict=True))
-            pairs = [
-                (value, best[name])
-                for name, value in zip(*_by_image(evaluation.table, "ig"), strict=True)
-                if not math.isnan(value) and not math.isnan(best.get(name, math.nan))
-            ]
-            total = math.fsum(b for _, b in pairs)
-            if total > 0:
-                shares[ceiling] = math.fsum(v for v, _ in pairs) / total
-    return shares
+        if ceiling in evaluation.baselines and evaluation.scorer.over_centre_bias:
+            share = shares(evaluation.table, evaluation.baselines[ceiling]).get("ig")
+            if share is not None:
+                found[ceiling] = share
+    return found
 
 
-def _by_image(table: ScoreTable, metric: str) -> tuple[list[tuple[str, str]], list[float]]:
-    return [(r["dataset"], r["image_id"]) for r in table.rows], table.column(metric)
+def ceiling_shares(table: ScoreTable, baselines: dict[str, ScoreTable]) -> dict[str, dict[str, float]]:
+    """Ceiling → metric → share of the way from chance to the ceiling, see ``ceilings.shares``.
+
+    Metrics of fixations are shares of the gold standard. CC is a share of the largest correlation that any map can
+    have with the map of all viewers: the square root of that map's reliability, which the halves tell by
+    Spearman-Brown.
+    """
+    found: dict[str, dict[str, float]] = {}
+    if "gold_standard" in baselines:
+        found["gold_standard"] = shares(table, baselines["gold_standard"])
+    if "split_half" in baselines:
+        model, halves = table.means().get("cc", math.nan), baselines["split_half"].means().get("cc", math.nan)
+        reach = math.sqrt(spearman_brown(halves))
+        if reach > 0 and not math.isnan(model):
+            found["split_half"] = {"cc": model / reach}
+    return {ceiling: values for ceiling, values in found.items() if values}
 
 
 def per_image_csv(table: ScoreTable) -> str:
@@ -119,13 +113,28 @@ def per_image_csv(table: ScoreTable) -> str:
     return text.getvalue()
 
 
+def viewers_csv(viewers: list[Row]) -> str:
+    """One line a viewer, the best predicted first; undefined values are empty."""
+    rows = consistency(viewers)
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        values = [row.get(name, math.nan) for name in names]
+        writer.writerow("" if isinstance(v, float) and math.isnan(v) else v for v in values)
+    return text.getvalue()
+
+
 def text_table(evaluation: Evaluation) -> str:
     """Scores of the model and of the baselines, for the terminal."""
-    tables = {"model": evaluation.table, **evaluation.baselines}
+    own = evaluation.about.get("name") if not evaluation.about.get("checkpoint") else None
+    tables = {own or "model": evaluation.table, **evaluation.baselines}
+    aggregation = evaluation.scorer.preset.aggregation
     metrics = [m for m in evaluation.table.metrics if "@" not in m]
     lines = [" " * 18 + "".join(f"{m[:10]:>11}" for m in metrics)]
     for name, table in tables.items():
-        means = table.means()
+        means = {m: s["mean"] for m, s in table.summary(aggregation).items()}
         cells = (f"{means[m]:>11.3f}" if not math.isnan(means.get(m, math.nan)) else f"{'-':>11}" for m in metrics)
         lines.append(f"{name:<18}" + "".join(cells))
     for ceiling, share in explained(evaluation).items():

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from saliency_pred.batch import Batch
 from saliency_pred.density import CentreBias, fixation_density
+from saliency_pred.evaluation.information_baseline import InformationBaseline
+from saliency_pred.evaluation.optimal_maps import OptimalMaps
+from saliency_pred.evaluation.other_images import OtherFixations, OtherImages
 from saliency_pred.fixations import Fixations
+from saliency_pred.metrics.accumulate import Row, mean
 from saliency_pred.metrics.presets import Kind, Preset
-
-Row = dict[str, Any]
-"""image_id, dataset, fixations (their number), and a value per metric (NaN where it is undefined)."""
 
 METRICS = ("ig", "log_likelihood", "auc", "nss", "cc", "kld", "sim")
 """What is scored where no preset is named."""
@@ -24,37 +26,45 @@ METRICS = ("ig", "log_likelihood", "auc", "nss", "cc", "kld", "sim")
 HIGHER_IS_BETTER = {"kld": False, "emd": False}
 """Every other metric grows with agreement."""
 
-DESCRIBING = ("image_id", "dataset", "fixations")
 
-
+@dataclass(frozen=True)
 class Scorer:
     """Scores log densities against fixations, and against maps made from them.
 
-    Args:
-        baseline: what information gain is measured against, and where it comes from is said by ``named``;
+    Attributes:
+        baseline: the centre bias that information gain is measured against unless ``reference`` says otherwise;
             None where a data set ships only maps, which give no information gain.
-        named: the baseline's name, recorded with the scores.
+        named: where the baseline comes from, recorded with the scores.
         preset: which metrics, and by which convention.
+        negatives: of shuffled AUC; None: it is left out.
+        reference: what information gain is measured against in place of ``baseline``.
+        optimal: each metric scores the map that is best for it under the predicted density; None: all metrics
+            score the density itself.
     """
 
-    headline = ("ig", "nss", "auc")
+    baseline: CentreBias | None
+    named: str = "centre bias of the training images"
+    preset: Preset = field(default_factory=lambda: Preset("default", METRICS))
+    negatives: OtherFixations | None = None
+    reference: InformationBaseline | None = None
+    optimal: OptimalMaps | None = None
+
+    headline: ClassVar[tuple[str, ...]] = ("ig", "nss", "auc")
     """Shown in the progress bar."""
 
-    def __init__(
-        self,
-        baseline: CentreBias | None,
-        named: str = "centre bias of the training images",
-        preset: Preset | None = None,
-    ) -> None:
-        self.baseline = baseline
-        self.named = named
-        self.preset = preset or Preset("default", METRICS)
+    @property
+    def over_centre_bias(self) -> bool:
+        """Whether information gain is 0 for a centre bias, so that shares of it mean something."""
+        return self.reference is None or isinstance(self.reference, OtherImages)
 
     def options(self) -> dict[str, Any]:
         """What made the numbers: goes into scores.json."""
+        named = None if self.baseline is None else self.named
         return {
             **self.preset.description(),
-            "ig_baseline": None if self.baseline is None else self.named,
+            "ig_baseline": named if self.reference is None else self.reference.named,
+            "sauc_negatives": None if self.negatives is None else self.negatives.named,
+            "optimal_maps": None if self.optimal is None else self.optimal.description(),
             "log_likelihood": "over the uniform density",
             "size": "original image",
         }
@@ -73,7 +83,7 @@ class Scorer:
             zoom = float(batch.original_size[i, 1]) / float(batch.valid[i].any(0).sum())
             sigma = float(batch.blur_sigma[i]) * zoom
             row = {"image_id": batch.image_id[i], "dataset": batch.dataset[i]}
-            row |= self.score(log_density, fixations, density, sigma, batch.image_id[i])
+            row |= self.score(log_density, fixations, density, sigma, batch.image_id[i], batch.dataset[i])
             rows.append(row)
         return rows
 
@@ -84,6 +94,7 @@ class Scorer:
         density: Tensor | None,
         sigma: float,
         image_id: str,
+        dataset: str = "",
         kind: Kind = "log_density",
     ) -> Row:
         """The metrics of one image.
@@ -91,20 +102,32 @@ class Scorer:
         With several time windows each metric is the mean over them, and ``metric@1`` ... are added.
 
         Args:
-            prediction: (T, h, w) at the image's own size.
+            prediction: (T, h, w), of any size that the preset allows.
             fixations: of the image, sorted into T windows; None where only maps are shipped.
-            density: (T, h, w) shipped maps; None: made from the fixations.
+            density: shipped maps (T, h, w), of which one window takes the mean; None: made from the fixations.
             sigma: of the Gaussian that makes them, in pixels; NaN: no maps are made.
-            image_id: for messages.
+            image_id: for messages, and to tell the other images from this one.
+            dataset: its name: where the preset knows the Gaussian of a leaderboard's data set, maps are made
+                with that one, shipped or not.
             kind: a ``map`` is no density, so it has no likelihood and no information gain.
 
         Raises:
             ValueError: pixels that are NaN or infinite, and what the preset refuses.
         """
-        size = (int(prediction.shape[-2]), int(prediction.shape[-1]))
-        if density is None and fixations is not None and math.isfinite(sigma):
+        if dataset in self.preset.sigma and fixations is not None:
+            density, sigma = None, self.preset.sigma[dataset]
+        if fixations is not None:
+            size = (int(fixations.size[0, 0]), int(fixations.size[0, 1]))
+        elif density is not None:
+            size = (int(density.shape[-2]), int(density.shape[-1]))
+        else:
+            size = (int(prediction.shape[-2]), int(prediction.shape[-1]))
+        made = density is None
+        if density is not None and len(density) != len(prediction):
+            density = density.mean(0, keepdim=True) if len(prediction) == 1 else None
+        if made and fixations is not None and math.isfinite(sigma):
             density = fixation_density(fixations, sigma, dtype=torch.float64)[0]
-        baseline = None if self.baseline is None else self.baseline.log_density(size).to(prediction.device)
+        baseline = self._baseline(image_id, size)
         windows: list[dict[str, float]] = []
         for t, one in enumerate(prediction):
             here = None if density is None else density[t]
@@ -114,64 +137,32 @@ class Scorer:
             if mine is None and here is None:
                 windows.append({})
                 continue
-            bias = None if baseline is None else baseline[min(t, len(baseline) - 1)]
-            windows.append(self.preset.score(one, mine, here, bias, kind=kind, name=image_id))
+            others = None
+            if self.negatives is not None and mine is not None:
+                others = self.negatives.of(image_id, size, t).to(one.device)
+            bias = None if baseline is None else baseline[min(t, len(baseline) - 1)].to(one.device)
+            if self.optimal is None or kind == "map":
+                windows.append(self.preset.score(one, mine, here, bias, others, kind=kind, name=image_id))
+                continue
+            _, log_density = self.preset.prepare(one, size, kind, image_id)
+            assert log_density is not None
+            values: dict[str, float] = {}
+            maps = self.optimal.of(log_density[0], self.preset.metrics, sigma if made else math.nan, image_id, t)
+            for metrics, map_, map_kind in maps:
+                rules = dataclasses.replace(self.preset, metrics=metrics)
+                values |= rules.score(map_, mine, here, bias, others, kind=map_kind, name=image_id)
+            windows.append(values)
         row: Row = {"fixations": 0 if fixations is None else len(fixations)}
         for name in self.preset.metrics:
             if any(name in values for values in windows):
                 each = [values.get(name, math.nan) for values in windows]
-                row[name] = _mean(each)
+                row[name] = mean(each)
                 if len(each) > 1:
                     row |= {f"{name}@{t + 1}": v for t, v in enumerate(each)}
         return row
 
-
-class ScoreTable:
-    """Rows of many images, gathered over processes; means do not depend on how many there are."""
-
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self.rows = list(rows)
-
-    def extend(self, rows: Iterable[Row]) -> None:
-        """Add rows."""
-        self.rows.extend(rows)
-
-    def gathered(self) -> ScoreTable:
-        """The rows of all processes, ordered by data set and image."""
-        rows = self.rows
-        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-            parts: list[Any] = [None] * dist.get_world_size()
-            dist.all_gather_object(parts, rows)
-            rows = [row for part in parts for row in part]
-        return ScoreTable(sorted(rows, key=lambda r: (r["dataset"], r["image_id"])))
-
-    @property
-    def metrics(self) -> list[str]:
-        """The metrics of any row, in the order of scoring."""
-        names: dict[str, None] = {}
-        for row in self.rows:
-            names |= dict.fromkeys(k for k in row if k not in DESCRIBING)
-        return list(names)
-
-    def column(self, metric: str) -> list[float]:
-        """One metric's value for every row; NaN where it is undefined."""
-        return [float(row.get(metric, math.nan)) for row in self.rows]
-
-    def means(self) -> dict[str, float]:
-        """Mean of every metric over the images on which it is defined, in float64."""
-        return {metric: _mean(self.column(metric)) for metric in self.metrics}
-
-    def unscorable(self) -> dict[str, list[str]]:
-        """For every metric with undefined values: the images concerned."""
-        found = {}
-        for metric in self.metrics:
-            named = [r["image_id"] for r, v in zip(self.rows, self.column(metric), strict=True) if math.isnan(v)]
-            if named:
-                found[metric] = named
-        return found
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Mean of those that are numbers (counted by ``unscorable``); NaN if none is."""
-    known = [v for v in values if not math.isnan(v)]
-    return math.fsum(known) / len(known) if known else math.nan
+    def _baseline(self, image_id: str, size: tuple[int, int]) -> Tensor | None:
+        """(T, h, w) log density that information gain is measured against."""
+        if self.reference is not None:
+            return self.reference.log_density(image_id, size)
+        return None if self.baseline is None else self.baseline.log_density(size)

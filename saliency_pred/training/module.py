@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from saliency_pred.batch import Batch
-from saliency_pred.evaluation.scoring import Scorer, ScoreTable
+from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.losses import WeightedLoss
+from saliency_pred.metrics.accumulate import ScoreTable
 from saliency_pred.model import SaliencyModel
 from saliency_pred.training.optimizer import OptimizerFactory, Schedule
 from saliency_pred.weights.checkpoint import CONFIG_KEY

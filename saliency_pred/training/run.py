@@ -21,7 +21,7 @@ from saliency_pred.decoders.deepgaze import CentreBiasReadout
 from saliency_pred.density import CentreBias
 from saliency_pred.evaluation.report import write_report
 from saliency_pred.evaluation.results import text_table, write_atomically, write_results
-from saliency_pred.evaluation.run import evaluate
+from saliency_pred.evaluation.run import evaluate, prepared
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.instantiate import instantiate
 from saliency_pred.model import CentreBiasPrior, SaliencyModel
@@ -107,6 +107,7 @@ def train_and_report(cfg: DictConfig, out: Path) -> float | None:
     loaded = load_checkpoint(best)
     data = build_data(cfg)
     scorer = Scorer(loaded.centre_bias or data.centre_bias(), preset=instantiate(cfg.preset))
+    scorer = prepared(scorer, data, "val")
     evaluation = evaluate(loaded, data, "val", scorer, {"name": cfg.name, "seed": cfg.seed})
     facts = write_results(evaluation, out)
     write_report(evaluation, loaded.model, out / "report.html", read_history(out / "history.csv"))

@@ -21,12 +21,11 @@ from saliency_pred.cli import main
 from saliency_pred.data.errors import BrokenFileError
 from saliency_pred.data.osie import OSIE
 from saliency_pred.density import fixation_density
-from saliency_pred.evaluation.map_scores import MapScores, OtherFixations, aggregate
 from saliency_pred.evaluation.maps import MapFiles
-from saliency_pred.evaluation.scoring import ScoreTable
+from saliency_pred.evaluation.other_images import OtherFixations
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics import functional as F
-from saliency_pred.metrics.presets import Preset
+from saliency_pred.metrics.accumulate import ScoreTable
 
 IDS = osie.NAMES
 SIZE = osie.SIZE
@@ -192,9 +191,9 @@ def test_missing_and_surplus_maps_are_named(
 ) -> None:
     some = {name: predicted[name] for name in IDS[1:]} | {"1279": predicted["1001"]}
     out = tmp_path / "out"
-    assert score(folder(tmp_path / "maps", some), f"out={out}", root=root) == 0
+    assert score(folder(tmp_path / "maps", some), f"out={out}", root=root) == 2  # the others are scored
     told = capsys.readouterr().err
-    assert "1 of 4 images have no map and are left out: 1001" in told
+    assert "error: maps: 1 of 4 images have no map and are left out: 1001" in told
     assert "1 maps belong to no image of part all: 1279" in told
     scores, rows = results(out)
     assert (scores["missing"], scores["surplus"], scores["images"]) == (["1001"], ["1279"], 3)
@@ -239,7 +238,7 @@ def test_log_densities(
     assert score(logs, f"out={tmp_path / 'a'}", "maps=log_density", root=root) == 0
     assert score(folder(tmp_path / "maps", predicted), f"out={tmp_path / 'b'}", "maps=density", root=root) == 0
     a, b = (results(tmp_path / name)[0] for name in ("a", "b"))
-    assert a["options"]["ig_baseline"] == "centre bias of the train part"
+    assert a["options"]["ig_baseline"] == "centre bias of the training images"
     for metric, value in b["scores"].items():
         assert a["scores"][metric]["mean"] == pytest.approx(value["mean"], abs=1e-9), metric
     capsys.readouterr()
@@ -263,7 +262,7 @@ def test_comparison(
     mine = folder(tmp_path / "mine", predicted)
     flat = folder(tmp_path / "flat", {n: np.full(SIZE, 0.5) for n in IDS[:3]})
     out = tmp_path / "out"
-    assert score(mine, flat, f"out={out}", root=root) == 0
+    assert score(mine, flat, f"out={out}", root=root) == 2  # flat lacks an image
     _, rows = results(out / "mine")
     b, _ = results(out / "flat")
     assert b["scores"]["auc"]["mean"] == 0.5
@@ -294,9 +293,8 @@ def test_mean_over_frames_then_videos() -> None:
     """A long video counts no more than a short one; frames that cannot be scored are left out."""
     values = {"a/1": 1.0, "a/2": 2.0, "a/3": math.nan, "a/4": 3.0, "b/1": 10.0}
     rows = [{"image_id": k, "dataset": "x", "fixations": 5, "nss": v} for k, v in values.items()]
-    scores = MapScores(MapFiles(Path("x"), {}, "x"), ScoreTable(rows), {}, [], [], {}, [])
-    assert aggregate(scores, Preset("mine", ("nss",), aggregation="video"))["nss"]["mean"] == 6
-    assert aggregate(scores, Preset("mine", ("nss",)))["nss"]["mean"] == 4
+    assert ScoreTable(rows).summary("video")["nss"]["mean"] == 6
+    assert ScoreTable(rows).summary("image")["nss"]["mean"] == 4
 
 
 @pytest.mark.parametrize(
@@ -344,7 +342,7 @@ def test_files_that_are_no_maps(tmp_path: Path) -> None:
     picture = np.zeros((4, 5, 3), np.uint8)
     picture[..., 0] = 200
     cv2.imwrite(str(tmp_path / "colour.png"), picture)
-    np.save(tmp_path / "cube.npy", np.zeros((3, 4, 5)))
+    np.save(tmp_path / "tesseract.npy", np.zeros((2, 3, 4, 5)))
     np.save(tmp_path / "words.npy", np.array([["a"]]))
     np.save(tmp_path / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     (tmp_path / "empty.png").write_bytes(b"")
@@ -353,7 +351,7 @@ def test_files_that_are_no_maps(tmp_path: Path) -> None:
     maps = MapFiles.open(tmp_path)
     for key, error, match in (
         ("colour", ValueError, "in colour"),
-        ("cube", ValueError, r"\(height, width\), got \(3, 4, 5\)"),
+        ("tesseract", ValueError, r"\(height, width\) or \(time windows, height, width\), got \(2, 3, 4, 5\)"),
         ("words", ValueError, "are no numbers"),
         ("objects", BrokenFileError, "no NumPy array"),
         ("empty", BrokenFileError, "0 bytes"),
@@ -378,20 +376,31 @@ def test_match_by_the_shortest_unique_path() -> None:
 
 def test_other_fixations() -> None:
     """Rescaled by relative position; never the image's own; a draw depends on seed and image alone."""
-    packs = [
-        Fixations.of([10.0], [10.0], (100, 200)),
-        None,
-        Fixations.of([50.0, 99.999999], [25.0, 49.999999], (50, 100)),
-        Fixations.of([1.0], [1.0], (10, 10)),
-    ]
-    found = OtherFixations(packs).of(0, (40, 80))
+    packs = {
+        "a": Fixations.of([10.0], [10.0], (100, 200)),
+        "b": None,
+        "c": Fixations.of([50.0, 99.999999], [25.0, 49.999999], (50, 100)),
+        "d": Fixations.of([1.0], [1.0], (10, 10)),
+    }
+    found = OtherFixations(packs).of("a", (40, 80))
     assert found.x.tolist() == pytest.approx([40, 80, 8], abs=1e-4)
     assert found.y.tolist() == pytest.approx([20, 40, 4], abs=1e-4)
     assert bool(found.inside.all())
-    assert len(OtherFixations(packs).of(2, (40, 80))) == 2
+    assert len(OtherFixations(packs).of("c", (40, 80))) == 2
     drawn = OtherFixations(packs, number=1, seed=4)
-    assert drawn.of(0, (40, 80)).x.tolist() == drawn.of(0, (40, 80)).x.tolist()
-    assert len({tuple(OtherFixations(packs, 1, s).of(1, (40, 80)).x.tolist()) for s in range(30)}) == 3
+    assert drawn.of("a", (40, 80)).x.tolist() == drawn.of("a", (40, 80)).x.tolist()
+    assert len({tuple(OtherFixations(packs, 1, s).of("b", (40, 80)).x.tolist()) for s in range(30)}) == 3
+    assert "1 others drawn with seed 4" in drawn.named
+
+
+def test_other_fixations_are_of_the_same_window() -> None:
+    windows = torch.tensor([[0.0, 1.0], [1.0, 2.0]])
+    packs = {
+        name: Fixations.of([x, x + 1], [5.0, 5.0], (10, 20), time=[0.5, 1.5]).assign_windows(windows)
+        for name, x in (("a", 2.0), ("b", 8.0))
+    }
+    found = [OtherFixations(packs).of("a", (10, 20), t).x.tolist() for t in (0, 1)]
+    assert found == [[8.0], [9.0]]
 
 
 def test_real_maps(shared_data: Path, tmp_path: Path) -> None:
@@ -401,7 +410,7 @@ def test_real_maps(shared_data: Path, tmp_path: Path) -> None:
     y, x = np.mgrid[:600, :800]
     centre = np.exp(-((y - 300) ** 2 / (2 * 130**2) + (x - 400) ** 2 / (2 * 180**2)))
     maps = folder(tmp_path / "maps", dict.fromkeys(dataset.image_ids[:12], centre.astype(np.float32)))
-    assert score(maps, f"out={tmp_path / 'out'}", "maps=density", root=real) == 0
+    assert score(maps, f"out={tmp_path / 'out'}", "maps=density", root=real) == 2  # 168 have no map
     scores = results(tmp_path / "out")[0]["scores"]
     assert scores["sauc"]["mean"] == pytest.approx(0.5, abs=0.05)
     assert scores["auc"]["mean"] > 0.68
