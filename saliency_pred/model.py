@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saliency_pred.density import CentreBias, log_normalise, resize_log_density
+from saliency_pred.features import FeatureCache
 
 
 class Encoder(Protocol):
@@ -34,7 +35,11 @@ class Decoder(Protocol):
     """What a decoder offers beside being an ``nn.Module``; it is built with ``channels`` and ``strides``.
 
     Attributes:
-        num_windows: T, how many time windows it predicts.
+        num_windows: T, how many time windows it predicts; of clips: how many frames.
+
+    Decoders of clips have two more. ``position`` says which frames of a clip they predict: ``last``, ``centre``
+    (index F // 2 of F), or ``all``. And those that carry a state through a video have ``stream(features, domain,
+    state) -> (logits, state)``, which gives for a video in pieces what ``forward`` gives for it in one clip.
     """
 
     num_windows: int
@@ -98,8 +103,12 @@ class SaliencyModel(nn.Module):
         encoder: see :class:`Encoder`.
         decoder: see :class:`Decoder`.
         prior: added to the logits; None for networks that have their own or none.
+
+    Attributes:
+        feature_cache: asked in place of the encoder, where there is one.
     """
 
+    feature_cache: FeatureCache | None = None
     mean: Tensor
     std: Tensor
 
@@ -120,7 +129,8 @@ class SaliencyModel(nn.Module):
     def features(self, image: Tensor) -> list[Tensor]:
         """The encoder's maps of (B, 3, H, W) images or (B, 3, F, H, W) clips in [0, 1]."""
         mean, std = (self.mean, self.std) if image.ndim == 4 else (self.mean[:, :, None], self.std[:, :, None])
-        return cast(Encoder, self.encoder)((image - mean) / std)
+        encode = self.feature_cache or cast(Encoder, self.encoder)
+        return encode((image - mean) / std)
 
     def forward(self, image: Tensor, valid: Tensor | None = None, domain: Tensor | None = None) -> Tensor:
         """Logits (B, T, H, W), float32.
