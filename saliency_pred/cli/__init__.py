@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "predict where people look in images",
     "score": "score a folder of maps made by any program against a data set",
     "data": "list, check, show, download and convert data sets",
+    "submit": "build the archive that a leaderboard takes, or check anyone's",
     "import": "turn an official checkpoint of a published network into one of ours",
 }
 FLAGS = {
@@ -66,7 +67,8 @@ def _run(command: str, arguments: list[str]) -> int:
     files: list[str] = []
     overrides: list[str] = []
     for argument in arguments:
-        is_override = "=" in argument.split("/")[0] or argument.startswith(("-", "~"))
+        # A lone - is a file too: the list of files that is piped in.
+        is_override = "=" in argument.split("/")[0] or (argument.startswith(("-", "~")) and argument != "-")
         if is_override:
             overrides.append(argument)
         elif overrides and not overrides[-1].startswith("-"):
@@ -98,7 +100,8 @@ def overview() -> str:
         "examples:",
         "  saliency train                                    train on generated scenes, no data needed",
         "  saliency train experiment=quickstart data=osie data.root=OSIE",
-        "  saliency predict photo.jpg ckpt=runs/.../best.ckpt out=predictions",
+        "  saliency predict photo.jpg",
+        "  saliency predict photos/ ckpt=runs/.../best.ckpt out=predictions",
         "  saliency score maps/ data=osie data.root=OSIE preset=tuebingen out=scores",
         "",
         "saliency COMMAND --help says more about each.",
