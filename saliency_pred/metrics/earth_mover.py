@@ -9,36 +9,34 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, vstack
 from torch import Tensor
 
-from saliency_pred.metrics.arguments import as_density, check_pair, check_truth
+from saliency_pred.metrics.arguments import as_density, check_pair
 
 _ROUNDING = 1e-15
 """Mass below this is left over from dividing by sums and is not worth moving."""
 
 
 def emd(maps: Tensor, density: Tensor, shrink: int = 32) -> Tensor:
-    """(M,) least work that turns the map into the density, in pixels of the original per unit of mass.
+    """(M,) least work that turns the map into the density, in pixels of the original per unit of mass; exact.
 
-    Both are divided by their sums and added up over cells of ``shrink`` by ``shrink`` pixels (where the size
-    is no multiple of it, over the next larger number of equal cells, sharing pixels by area); the ground
-    distance is the Euclidean one between cell centres. ``EMD.m`` of the MIT benchmark counts in cells of 32
-    and shrinks by a cubic filter, so its figures are about 1 / 32 of these.
+    Rubner et al., "The earth mover's distance as a metric for image retrieval" (2000). Both maps are divided by
+    their sums and added up over ceil(H / shrink) by ceil(W / shrink) equal cells, pixels being shared by area;
+    the ground distance is the Euclidean one between cells, each of which counts as ``shrink`` pixels wide and
+    high. ``EMD.m`` of the MIT benchmark counts in cells of 32 and shrinks by a cubic filter, so its figures are
+    about 1 / 32 of these.
 
     Args:
+        maps, density: (M, H, W), any scale (an all-zero map is uniform, negative ones are shifted).
         shrink: 1 is exact on the original pixels but takes time with the square of their number; 32 leaves
-            300 cells of a 480 x 640 map and takes a second.
+            300 cells of a 480 x 640 map and takes a second. Part of the result.
     """
+    if not isinstance(shrink, int) or shrink < 1:
+        raise ValueError(f"shrink must be an integer of at least 1, got {shrink}")
     a, b = check_pair(maps, density)
-    check_truth(b)
-    if shrink < 1:
-        raise ValueError(f"shrink must be at least 1, got {shrink}")
-    height, width = maps.shape[-2:]
-    rows, columns = -(-height // shrink), -(-width // shrink)
-    down = area_shares(height, rows).to(maps.device)
-    across = area_shares(width, columns).to(maps.device)
+    down, across = (area_shares(length, -(-length // shrink)).to(maps.device) for length in maps.shape[-2:])
     values = []
     for pair in zip(a.double(), b.double(), strict=True):
-        cells = [(down @ as_density(m) @ across.T).cpu().numpy() for m in pair]
-        values.append(transport(cells[0], cells[1], (height / rows, width / columns)))
+        cells = [(down @ as_density(one[None])[0] @ across.T).cpu().numpy() for one in pair]
+        values.append(shrink * transport(*cells))
     return torch.tensor(values, dtype=torch.float64, device=maps.device)
 
 
@@ -51,8 +49,8 @@ def area_shares(length: int, cells: int) -> Tensor:
     return shares / shares.sum(0)
 
 
-def transport(a: NDArray[np.float64], b: NDArray[np.float64], spacing: tuple[float, float]) -> float:
-    """Least work between two (h, w) maps of equal mass whose cells lie ``spacing`` (down, across) apart.
+def transport(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Least work between two (h, w) maps of equal mass, in cells.
 
     The distance obeys the triangle inequality, so what both maps have in a cell stays there: only the
     differences are moved, which leaves a quarter of the unknowns.
@@ -61,7 +59,7 @@ def transport(a: NDArray[np.float64], b: NDArray[np.float64], spacing: tuple[flo
     sources, sinks = np.flatnonzero(difference > _ROUNDING), np.flatnonzero(difference < -_ROUNDING)
     if len(sources) == 0 or len(sinks) == 0:
         return 0.0
-    centres = np.stack(np.unravel_index(np.arange(a.size), a.shape), axis=1) * np.asarray(spacing)
+    centres = np.stack(np.unravel_index(np.arange(a.size), a.shape), axis=1).astype(np.float64)
     distance = np.linalg.norm(centres[sources, None] - centres[None, sinks], axis=2)
     supply, demand = difference[sources], -difference[sinks]
     total = supply.sum()

@@ -12,12 +12,15 @@ Names ending in ``_mit`` reproduce the MATLAB code of the MIT benchmark where it
 those ending in ``_aim`` the code of the AIM 2024 and NTIRE 2026 challenges.
 """
 
+from saliency_pred.metrics.arguments import LOG_TOLERANCE
 from saliency_pred.metrics.auc import auc, auc_borji, auc_judd, auc_judd_aim, auc_judd_mit, sauc, sauc_mit
 from saliency_pred.metrics.earth_mover import emd
 from saliency_pred.metrics.mapwise import cc, kld, sim, sim_mit
-from saliency_pred.metrics.pointwise import MIT_EPS, ig, ig_mit, log_likelihood, nss, nss_aim
+from saliency_pred.metrics.pointwise import MATLAB_EPS, MIT_EPS, ig, ig_mit, log_likelihood, nss, nss_aim
 
 __all__ = [
+    "LOG_TOLERANCE",
+    "MATLAB_EPS",
     "MIT_EPS",
     "auc",
     "auc_borji",

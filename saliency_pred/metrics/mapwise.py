@@ -1,7 +1,7 @@
 """Metrics of a map against a human density.
 
-Conventions as in :mod:`saliency_pred.metrics.functional`. Pixels are treated in the maps' own type and one map
-at a time, so that they stay in the processor's cache; sums are float64.
+Conventions as in :mod:`saliency_pred.metrics.functional`. Pixels are treated in the maps' own type, sums are
+float64.
 """
 
 from __future__ import annotations
@@ -11,42 +11,38 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from saliency_pred.metrics.arguments import as_density, check_pair, check_truth, total
+from saliency_pred.metrics.arguments import as_density, centred, check_pair, chunks, total
 from saliency_pred.metrics.pointwise import MIT_EPS
-
-_TINY = torch.finfo(torch.float64).tiny
 
 
 def cc(maps: Tensor, density: Tensor) -> Tensor:
-    """(M,) Pearson correlation of map and density; 0 if either is constant."""
+    """(M,) Pearson correlation of map and density over the pixels, -1 to 1; 0 if either is constant.
+
+    Le Meur et al., "Predicting visual fixations on video based on low-level visual features" (2007).
+
+    Args:
+        maps, density: (M, H, W), any scale; see :mod:`saliency_pred.metrics.functional`.
+    """
     return _each(maps, density, _correlation)
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    if bool(a.amax() == a.amin()) or bool(b.amax() == b.amin()):
-        return a.new_zeros((), dtype=torch.float64)
-    a, b = _deviation(a), _deviation(b)
-    n = a.numel()
-    # What rounding of the mean leaves over is taken off again
-    rest_a, rest_b = total(a), total(b)
-    square_a, square_b = total(a * a) - rest_a**2 / n, total(b * b) - rest_b**2 / n
-    return (total(a.mul_(b)) - rest_a * rest_b / n) / (square_a * square_b).sqrt().clamp(min=_TINY)
-
-
-def _deviation(values: Tensor) -> Tensor:
-    """From the mean, as a share of the largest: squares of densities of 1e-200 do not become 0."""
-    deviation = values - total(values) / values.numel()
-    low, high = deviation.aminmax()
-    return deviation.div_(torch.maximum(-low, high))
+    (a, square_a, _), (b, square_b, _) = centred(a), centred(b)
+    defined = (square_a > 0) & (square_b > 0)
+    norm = torch.where(defined, (square_a * square_b).sqrt(), 1.0)
+    return torch.where(defined, total(a.mul_(b)) / norm, 0.0)
 
 
 def kld(maps: Tensor, density: Tensor, eps: float = MIT_EPS) -> Tensor:
     """(M,) Kullback-Leibler divergence of the map from the density, in nats: sum of g log(eps + g / (s + eps)).
 
+    0 for equal maps, no upper bound.
+
     Args:
-        maps: s, divided by their sums (an all-zero map is uniform, negative ones are shifted).
-        density: g, divided by their sums.
-        eps: changes the value a great deal on peaked maps; part of the result.
+        maps: (M, H, W), s after division by their sums (an all-zero map is uniform, negative ones are shifted).
+        density: (M, H, W), g after division by their sums.
+        eps: changes the value a great deal on peaked maps; part of the result. ``MIT_EPS`` in the
+            MIT/Tübingen benchmark, ``MATLAB_EPS`` in ``KLdiv.m``.
     """
 
     def one(a: Tensor, b: Tensor) -> Tensor:
@@ -58,7 +54,13 @@ def kld(maps: Tensor, density: Tensor, eps: float = MIT_EPS) -> Tensor:
 
 
 def sim(maps: Tensor, density: Tensor) -> Tensor:
-    """(M,) similarity: sum of the pixel-wise minimum of both, divided by their sums (Tübingen, AIM)."""
+    """(M,) similarity, 0 to 1: sum of the pixel-wise minimum of both, divided by their sums (Tübingen, AIM).
+
+    Judd et al., "A benchmark of computational models of saliency to predict human fixations" (2012).
+
+    Args:
+        maps, density: (M, H, W), any scale.
+    """
     return _each(maps, density, lambda a, b: total(torch.minimum(as_density(a), as_density(b))))
 
 
@@ -67,14 +69,15 @@ def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
 
     A constant map is uniform. Of the stretching only the shift of the lowest value to 0 is left after the
     division by the sum.
+
+    Args:
+        maps, density: (M, H, W), any scale.
     """
-    return _each(maps, density, lambda a, b: total(torch.minimum(as_density(a - a.amin()), as_density(b - b.amin()))))
+    return _each(maps, density, lambda a, b: total(torch.minimum(as_density(a, True), as_density(b, True))))
 
 
-def _each(maps: Tensor, density: Tensor, one: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """(M,) float64 of every pair."""
+def _each(maps: Tensor, density: Tensor, some: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """(M,) float64 of ``some`` maps and densities at a time."""
     maps, density = check_pair(maps, density)
-    check_truth(density)
-    dtype = torch.promote_types(maps.dtype, density.dtype)
-    values = [one(a, b) for a, b in zip(maps.to(dtype), density.to(dtype), strict=True)]
-    return torch.stack(values).double() if values else maps.new_zeros(0, dtype=torch.float64)
+    values = [some(part, density[start : start + len(part)]) for start, part in chunks(maps)]
+    return torch.cat(values).double() if values else maps.new_zeros(0, dtype=torch.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,10 +11,10 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from saliency_pred.density import log_normalise, normalise
+from saliency_pred.density import log_normalise
 from saliency_pred.fixations import Fixations, OutsidePolicy
 from saliency_pred.metrics import functional as F
-from saliency_pred.metrics.arguments import min_max
+from saliency_pred.metrics.arguments import LOG_TOLERANCE, as_density, min_max, total
 
 Kind = Literal["map", "density", "log_density"]
 """What a prediction's values are: any real numbers; a density up to its sum; natural logarithms of one."""
@@ -82,7 +83,7 @@ class Preset:
     stretch: bool = False
     quantise: bool = False
     sigma: dict[str, float] = field(default_factory=dict)
-    log_tolerance: float = 1e-3
+    log_tolerance: float = LOG_TOLERANCE
     aggregation: Aggregation = "image"
     outside: OutsidePolicy = "drop"
 
@@ -138,8 +139,9 @@ class Preset:
 
         Raises:
             TypeError: fixations and densities exchanged.
-            ValueError: pixels that are no numbers, a size or a sum that the preset does not allow, a human
-                density that is zero everywhere.
+            ValueError: pixels that are no numbers, a size or a sum that the preset does not allow, a density of 0
+                at a fixation where the preset has information gain or log-likelihood (it would be -inf), a human
+                density that is negative or zero everywhere.
         """
         if fixations is not None:
             if not isinstance(fixations, Fixations):
@@ -164,8 +166,24 @@ class Preset:
         missing = self.unavailable(kind, given)
         here = None if fixations is None else self._counted(fixations)
         truth = None if density is None else density[None].to(map_)
-        if truth is not None and not bool(truth.any()):
-            raise ValueError(f"the human density of {name} is zero everywhere")
+        if truth is not None:
+            low, high = truth.aminmax()
+            if low < 0:
+                raise ValueError(f"the human density of {name} has {int((truth < 0).sum())} negative pixels")
+            if high == 0:
+                raise ValueError(f"the human density of {name} is zero everywhere")
+        likelihoods = [m for m in ("ig", "log_likelihood") if m in self.metrics and m not in missing]
+        if likelihoods:
+            assert log_density is not None
+            assert here is not None
+            row, column = here.pixels()
+            zeros = int((log_density[0, row, column] == -torch.inf).sum())
+            if zeros:
+                raise ValueError(
+                    f"{name}: the density is 0 at {zeros} of {len(here)} fixations, which makes {likelihoods[0]} -inf; "
+                    "mix a small uniform density into it (pictures of 8 bits lose the tail of a density: write .npy, "
+                    "HDF5 or log densities), or score it as what it is (maps=map)"
+                )
         for metric in self.metrics:
             if metric not in missing:
                 values[metric] = self._value(metric, map_, log_density, here, truth, baseline_log_density, negatives)
@@ -202,7 +220,9 @@ class Preset:
     def prepare(
         self, prediction: Tensor, size: tuple[int, int], kind: Kind, name: str = "the map"
     ) -> tuple[Tensor, Tensor | None]:
-        """(1, h, w) float64 map to score at the image's size, and its log density unless it is just a map.
+        """(1, h, w) map to score at the image's size, and its log density unless it is just a map.
+
+        float32 where the prediction is, else float64.
 
         Args:
             prediction, kind, name: as in :meth:`score`.
@@ -210,12 +230,14 @@ class Preset:
         """
         if prediction.ndim != 2:
             raise ValueError(f"{name}: a map is (height, width), got {tuple(prediction.shape)}")
-        values = prediction.double()[None]
-        bad = int(
-            (torch.isnan(values) | (values == torch.inf) | ((values == -torch.inf) & (kind != "log_density"))).sum()
-        )
-        if bad:
-            raise ValueError(f"{name}: {bad} pixels are NaN or infinite")
+        values = prediction.detach()[None]
+        if values.dtype != torch.float32:
+            values = values.double()
+        if not math.isfinite(values.sum()):
+            infinite = values.abs() == torch.inf if kind != "log_density" else values == torch.inf
+            bad = int((infinite | torch.isnan(values)).sum())
+            if bad:
+                raise ValueError(f"{name}: {bad} pixels are NaN or infinite")
         fits = tuple(values.shape[-2:]) == tuple(size)
         if not fits and self.resize == "error":
             raise ValueError(
@@ -227,30 +249,32 @@ class Preset:
             values = values if fits else resized(values, size, self.resize)
             return self._quantised(values), None
         if kind == "log_density":
-            log_sum = float(torch.logsumexp(values.flatten(), 0))
-            if not abs(log_sum) <= self.log_tolerance:
+            density = values.exp()
+            log_sum = float(total(density).log())
+            if not abs(log_sum) < self.log_tolerance:
                 raise ValueError(
                     f"{name}: no log density, the logarithm of its sum is {log_sum:.4g} and may be off by "
                     f"{self.log_tolerance:g} (natural logarithms? subtract logsumexp; or maps=map)"
                 )
-            if not fits:
-                values = log_normalise(resized(values, size, "bilinear")[None])[0]
             log_density = values
+            if not fits:
+                log_density = log_normalise(resized(values, size, "bilinear")[None])[0]
+                density = log_density.exp()
         elif kind == "density":
-            if bool((values < 0).any()):
+            if values.amin() < 0:
                 raise ValueError(
                     f"{name}: no density, {int((values < 0).sum())} pixels are negative (maps=log_density?)"
                 )
-            density = normalise(values)
+            density = as_density(values)
             if not fits:
-                density = normalise(resized(density, size, self.resize).clamp(min=0))
+                density = as_density(resized(density, size, self.resize).clamp(min=0))
             log_density = density.log()
         else:
             raise ValueError(f"{name}: kind {kind!r} is none of 'map', 'density', 'log_density'")
         if self.stretch:  # before resizing, as of any other map
             plain = prediction.double().exp() if kind == "log_density" else prediction
             return self.prepare(plain, size, "map", name)[0], log_density
-        return self._quantised(log_density.exp()), log_density
+        return self._quantised(density), log_density
 
     def _quantised(self, values: Tensor) -> Tensor:
         return (255 * min_max(values)).round() if self.quantise else values

@@ -23,6 +23,14 @@ BASELINE = fixation_density(OTHERS, 4.0, "reflect", dtype=torch.float64)[0]
 
 Metric = Callable[[Tensor, Fixations], Tensor]
 
+
+def logs(maps: object) -> Tensor:
+    """Log densities of maps; anything that is no map is left for the metric to refuse."""
+    if isinstance(maps, Tensor) and maps.is_floating_point() and maps.ndim == 3 and maps.isfinite().all():
+        return maps.flatten(1).log_softmax(1).reshape(maps.shape)
+    return maps  # type: ignore[return-value]
+
+
 AREAS: dict[str, Metric] = {
     "auc": F.auc,
     "auc_judd": F.auc_judd,
@@ -33,9 +41,9 @@ AREAS: dict[str, Metric] = {
 }
 POINTWISE: dict[str, Metric] = {
     "nss": F.nss,
-    "ig": lambda maps, fixations: F.ig(maps, BASELINE.log().expand_as(maps), fixations),
+    "ig": lambda maps, fixations: F.ig(logs(maps), BASELINE.log().expand_as(maps), fixations),
     "ig_mit": lambda maps, fixations: F.ig_mit(maps, BASELINE.expand_as(maps), fixations),
-    "log_likelihood": F.log_likelihood,
+    "log_likelihood": lambda maps, fixations: F.log_likelihood(logs(maps), fixations),
 }
 MAPWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cc": F.cc,
@@ -96,8 +104,8 @@ def test_without_negatives_is_unscorable(metric: Callable[..., Tensor]) -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", EVERY)
 def test_pixels_that_are_no_numbers(name: str, bad: float) -> None:
-    """Of log densities only NaN is no number: they are -inf where the density is 0."""
-    if name in ("ig", "log_likelihood"):
+    """Log densities are -inf where the density is 0."""
+    if name in ("ig", "log_likelihood") and bad == -math.inf:
         bad = math.nan
     broken = MAP.repeat(3, 1, 1)
     broken[1, 2, 3], broken[1, 4, 4] = bad, bad
@@ -227,8 +235,50 @@ def test_impossible_fixation() -> None:
     there = Fixations.of([float(zero[1]) + 0.5], [float(zero[0]) + 0.5], SIZE)
     assert float(F.ig(log_density, BASELINE.log(), there)) == -math.inf
     assert float(F.log_likelihood(log_density, there)) == -math.inf
+    with pytest.raises(ValueError, match=r"baseline_log_density is -inf at fixations of map 0 .* mix a small uniform"):
+        F.ig(BASELINE.log(), log_density, there)
 
 
-def test_shrink_below_one() -> None:
-    with pytest.raises(ValueError, match="shrink must be at least 1"):
-        F.emd(MAP, DENSITY, shrink=0)
+@pytest.mark.parametrize("scale", [1 + 2e-3, 1 - 2e-3, 255.0, 0.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_log_density_that_is_none(scale: float, dtype: torch.dtype) -> None:
+    """Maps, bits, or logarithms of maps that were not divided by their sum; a thousandth is forgiven."""
+    right = BASELINE.log().to(dtype)
+    wrong = torch.cat([right, (BASELINE * scale).log().to(dtype)])
+    with pytest.raises(ValueError, match=r"^log_density: map 1 is no log density, the logarithm of its sum is"):
+        F.log_likelihood(wrong, _copies(FIXATIONS, 2))
+    with pytest.raises(ValueError, match=r"^baseline_log_density: map 1 is no log density"):
+        F.ig(right.expand(2, -1, -1), wrong, _copies(FIXATIONS, 2))
+    almost = (BASELINE * (1 + 0.5e-3)).log().to(dtype)
+    assert float(F.log_likelihood(almost, FIXATIONS)) == pytest.approx(
+        float(F.log_likelihood(right, FIXATIONS)) + math.log2(1 + 0.5e-3), abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", MAPWISE)
+def test_negative_density(name: str) -> None:
+    """A map is shifted, a human density that is none is an error."""
+    density = torch.cat([DENSITY, DENSITY])
+    density[1, 0, :2] = -1e-9
+    with pytest.raises(ValueError, match="human density of map 1 has 2 negative pixels"):
+        MAPWISE[name](MAP.expand(2, -1, -1), density)
+
+
+@pytest.mark.parametrize("shrink", [0, -1, 2.5])
+def test_shrink_that_is_none(shrink: float) -> None:
+    with pytest.raises(ValueError, match="shrink must be an integer of at least 1"):
+        F.emd(MAP, DENSITY, shrink=shrink)  # type: ignore[arg-type]
+
+
+def test_no_pixels() -> None:
+    with pytest.raises(ValueError, match="no pixels"):
+        F.nss(MAP[:, :0], Fixations.empty((0, 17)))
+
+
+def test_gradients_are_left_behind() -> None:
+    """Scores of what a network just made: no history, and no error where NumPy is asked."""
+    maps = MAP.clone().requires_grad_()
+    for name, metric in EVERY.items():
+        value = metric(maps, FIXATIONS, DENSITY)
+        assert not value.requires_grad, name
+        assert float(value) == float(metric(MAP, FIXATIONS, DENSITY)), name

@@ -90,13 +90,16 @@ def test_arguments_are_left_as_they_were() -> None:
     fixations, others = fixate([(1, 1), (5, 6)], size), fixate([(2, 2), (8, 0)], size)
     density = fixation_density(fixations, 2.0, dtype=torch.float64)[0]
     before = [t.clone() for t in (map_, density, fixations.x, fixations.y, others.x, others.y)]
-    for metric in (F.auc, F.auc_judd, F.auc_judd_mit, F.auc_borji, F.nss, F.log_likelihood):
+    log_density = torch.log_softmax(map_.flatten(1), 1).reshape(map_.shape)
+    before.append(log_density.clone())
+    for metric in (F.auc, F.auc_judd, F.auc_judd_mit, F.auc_judd_aim, F.auc_borji, F.nss, F.nss_aim):
         metric(map_, fixations)
     F.sauc(map_, fixations, others), F.sauc_mit(map_, fixations, others)
-    F.ig(map_, density, fixations), F.ig_mit(map_, density, fixations)
+    F.log_likelihood(log_density, fixations), F.ig(log_density, log_density, fixations)
+    F.ig_mit(map_, density, fixations)
     for density_metric in (F.cc, F.kld, F.sim, F.sim_mit, F.emd):
         density_metric(map_, density)
-    after = (map_, density, fixations.x, fixations.y, others.x, others.y)
+    after = (map_, density, fixations.x, fixations.y, others.x, others.y, log_density)
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 

@@ -16,8 +16,6 @@ from torch import Tensor
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics import functional as F
 
-EPS = F.MIT_EPS
-
 
 @st.composite
 def scene(draw: st.DrawFn) -> dict[str, object]:
@@ -58,8 +56,28 @@ def naive_judd_mit(values: np.ndarray, fixated: set[tuple[int, int]]) -> float:
     if n == total:
         return math.nan
     x, y = [0.0], [0.0]
-    for i, threshold in enumerate(sorted((values[p] for p in fixated), reverse=True), start=1):
+    for threshold in sorted({values[p] for p in fixated}, reverse=True):
+        i = sum(values[p] >= threshold for p in fixated)
         x.append((sum(v >= threshold for v in values.ravel()) - i) / (total - n))
+        y.append(i / n)
+    return area([*x, 1.0], [*y, 1.0])
+
+
+def naive_judd_each(values: np.ndarray, here: list[float], fixated: set[tuple[int, int]]) -> float:
+    unfixated = [values[p] for p in np.ndindex(values.shape) if p not in fixated]
+    if not unfixated:
+        return math.nan
+    thresholds = sorted(set(here), reverse=True)
+    x = [sum(v >= t for v in unfixated) / len(unfixated) for t in thresholds]
+    y = [sum(v >= t for v in here) / len(here) for t in thresholds]
+    return area([0.0, *x, 1.0], [0.0, *y, 1.0])
+
+
+def naive_judd_aim(values: np.ndarray, here: list[float]) -> float:
+    n, total = len(here), values.size
+    x, y = [0.0], [0.0]
+    for i, threshold in enumerate(sorted(here, reverse=True), start=1):
+        x.append((sum(v >= threshold for v in values.ravel()) - i) / (total - 2))
         y.append(i / n)
     return area([*x, 1.0], [*y, 1.0])
 
@@ -97,6 +115,15 @@ def test_plain_loops(s: dict) -> None:
         "auc": (F.auc(map_, fixations), naive_mann_whitney(here, every)),
         "judd": (F.auc_judd(map_, fixations), naive_mann_whitney(here, unfixated)),
         "judd_mit": (F.auc_judd_mit(map_, fixations), naive_judd_mit(values, fixated)),
+        "judd_each": (
+            F.auc_judd_mit(map_, fixations, merge=False),
+            naive_judd_each(values, here, fixated),
+        ),
+        "judd_aim": (F.auc_judd_aim(map_, fixations), naive_judd_aim(values, here)),
+        "nss_aim": (
+            F.nss_aim(map_, fixations),
+            (sum(here) / len(here) - mean) / (math.sqrt(square / len(every)) + 1e-7),
+        ),
         "borji": (F.auc_borji(map_, fixations), naive_stepped(values, [values[p] for p in fixated], every)),
         "sauc": (F.sauc(map_, fixations, others), naive_mann_whitney(here, at(values, others))),
         "sauc_mit": (
@@ -115,7 +142,8 @@ def test_plain_loops(s: dict) -> None:
         ),
         "ig_mit": (
             F.ig_mit(map_, s["density"], fixations),
-            sum(math.log2(EPS + stretched[0][p]) - math.log2(EPS + stretched[1][p]) for p in fixated) / len(fixated),
+            sum(math.log2(F.MATLAB_EPS + stretched[0][p]) - math.log2(F.MATLAB_EPS + stretched[1][p]) for p in fixated)
+            / len(fixated),
         ),
         "cc": (
             F.cc(map_, s["density"]),
@@ -123,7 +151,7 @@ def test_plain_loops(s: dict) -> None:
         ),
         "kld": (
             F.kld(map_, s["density"]),
-            sum(g * math.log(EPS + g / (v + EPS)) for g, v in zip(q.ravel(), p.ravel(), strict=True)),
+            sum(g * math.log(F.MIT_EPS + g / (v + F.MIT_EPS)) for g, v in zip(q.ravel(), p.ravel(), strict=True)),
         ),
         "sim": (F.sim(map_, s["density"]), sum(min(a, b) for a, b in zip(p.ravel(), q.ravel(), strict=True))),
         "sim_mit": (

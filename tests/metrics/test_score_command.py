@@ -240,7 +240,8 @@ def test_log_densities(
     a, b = (results(tmp_path / name)[0] for name in ("a", "b"))
     assert a["options"]["ig_baseline"] == "centre bias of the training images"
     for metric, value in b["scores"].items():
-        assert a["scores"][metric]["mean"] == pytest.approx(value["mean"], abs=1e-9), metric
+        # The logarithm and its exponential tie some neighbouring values
+        assert a["scores"][metric]["mean"] == pytest.approx(value["mean"], abs=1e-6), metric
     capsys.readouterr()
     assert score(logs, f"out={tmp_path / 'c'}", root=root) == 0
     assert "4 maps look like log densities but are scored as maps" in capsys.readouterr().err

@@ -108,7 +108,12 @@ def cases() -> dict[str, Case]:
         "e_dupall": np.repeat(fixated[:1], 10, axis=0),
         "e_nofix": np.zeros((0, 2), np.int64),
     }
+    for name, bad in (("e_nan", np.nan), ("e_inf", np.inf)):
+        predictions[name] = map_.copy()
+        predictions[name][5, 7] = bad
     found |= {name: replace(base, prediction=value) for name, value in predictions.items()}
     found |= {name: replace(base, fixations=value) for name, value in fixations.items()}
     found["e_gtconst"] = replace(base, density=np.full_like(map_, 0.5))
+    found["e_gtzero"] = replace(base, density=np.zeros_like(map_))
+    found["e_allzero"] = replace(found["e_zero"], density=np.zeros_like(map_))
     return found
