@@ -1,64 +1,153 @@
 """predict where people look in images
 
-usage: saliency predict IMAGE|FOLDER... ckpt=CKPT [out=DIR] [png16=true] [domain=NAME] [device=NAME]
+usage: saliency predict IMAGE|FOLDER|PATTERN|-... [key=value ...]
 
-  saliency predict photo.jpg ckpt=best.ckpt out=predictions
-  saliency predict photos/ more/*.png ckpt=best.ckpt out=predictions png16=true
+  saliency predict photo.jpg
+  saliency predict photos/ 'more/*.png' out=predictions write=[npy,overlay,sheet]
+  find . -name '*.jpg' | saliency predict - out=predictions
+  saliency predict page.png regions.logo=[20,10,180,60] regions.button=[400,520,160,48]
+  saliency predict page.png regions=boxes.csv
+  saliency predict old.png new.png compare=true regions=boxes.json
+  saliency predict photo.jpg time=true
+  saliency predict photo.jpg ckpt=runs/mine/checkpoints/best.ckpt
 
-For every image, at its own size, below out:
-  STEM.npy           the density: float32, sums to 1
-  STEM_heat.png      the density as colours
-  STEM_overlay.jpg   the same over the image
-A file that cannot be read is named and passed over; the exit code is then 2.
+Without ckpt the weights that ship with the package are used. Below out:
+  predictions.json   of every image: entropy, distance from the centre bias, scores of the regions
+  NAME.npy           the density at the image's own size: float32, sums to 1
+  NAME_heat.png      the density as colours
+  NAME_overlay.jpg   the same over the image
+and what else write names: png16 (NAME_density.png), hdf5 (NAME.h5), regions (NAME_regions.jpg), sheet
+(contact_sheet.jpg), and with time=true gif (NAME_time.gif), apng (NAME_time.png).
+What is there already, made with the same settings, is passed over (resume=false predicts it again). A file that
+cannot be read is named and passed over; the exit code is then 2.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saliency_pred.cli.compose import compose
 
 if TYPE_CHECKING:
-    import numpy as np
+    from omegaconf import DictConfig
 
-    from saliency_pred.inference.prediction import Prediction
+    from saliency_pred.inference.regions import Region
+    from saliency_pred.inference.run import Options, Outcome
+
+SHEET = "sheet"
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 
 
 def main(files: list[str], overrides: list[str]) -> int:
     """Predict every image, whatever becomes of the others."""
-    from omegaconf import OmegaConf
-
-    cfg = compose("predict", overrides)
+    cfg = compose("predict", [f"+{o}" if o.startswith("regions.") else o for o in overrides])
     if not files:
-        raise ValueError("name at least one image or folder: saliency predict IMAGE... ckpt=CKPT out=DIR")
-    if OmegaConf.is_missing(cfg, "ckpt"):
-        raise ValueError("ckpt must be given: saliency predict IMAGE... ckpt=CKPT (saliency train prints where it is)")
+        raise ValueError("name at least one image or folder: saliency predict IMAGE... [out=DIR]")
+    options = read_options(cfg)
+    files, missing = expand(files)
     images = find_images(files)
+    if not images:
+        raise FileNotFoundError(missing[0] if missing else "the list of images is empty")
 
     from tqdm import tqdm
 
-    from saliency_pred.data.errors import BrokenFileError
     from saliency_pred.inference.predictor import Predictor
+    from saliency_pred.inference.run import compare_files, predict_files, write_sheets
 
-    predictor = Predictor.load(cfg.ckpt, cfg.domain, cfg.device)
+    predictor = Predictor.load(
+        cfg.ckpt,
+        time=cfg.time,
+        domain=cfg.domain,
+        device=cfg.device,
+        max_pixels=cfg.max_pixels,
+        batch_size=cfg.batch_size,
+    )
     out = Path(cfg.out)
-    out.mkdir(parents=True, exist_ok=True)
-    failed = []
-    for path, name in tqdm(images, desc="predicting", unit="image", disable=None):
-        try:
-            prediction = predictor.predict(path)
-        except BrokenFileError as error:
-            failed.append(str(error))
-            continue
-        write(prediction, out / name, cfg.png16)
-    print(f"{len(images) - len(failed)} of {len(images)} images predicted; results in {out}{os.sep}")
-    for failure in failed:
+    if cfg.compare:
+        outcome = compare_files(predictor, images, out, options)
+    else:
+        with tqdm(total=len(images), desc="predicting", unit="image", disable=None) as bar:
+            outcome = predict_files(predictor, images, out, options, cfg.resume, bar.update)
+    sheets = write_sheets(outcome, out) if SHEET in kinds_of(cfg) else []
+    report(outcome, len(images), out, sheets)
+    failures = [failure["error"] for failure in outcome.failed] + missing
+    for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
-    return 2 if failed else 0
+    return 2 if failures else 0
+
+
+def read_options(cfg: DictConfig) -> Options:
+    """What is to be written, from the settings.
+
+    Raises:
+        ValueError: a kind of output that does not exist, or boxes that are none.
+        FileNotFoundError: there is no file with regions of this name.
+    """
+    from saliency_pred.inference.outputs import OUTPUTS
+    from saliency_pred.inference.run import Options
+
+    kinds = kinds_of(cfg)
+    if unknown := [k for k in kinds if k not in (*OUTPUTS, SHEET)]:
+        raise ValueError(f"write={unknown[0]} is none of {', '.join((*OUTPUTS, SHEET))}")
+    regions = regions_in(cfg)
+    wanted = [k for k in kinds if k != SHEET]
+    if SHEET in kinds and "overlay" not in kinds:
+        wanted.append("overlay")
+    if regions and "regions" not in kinds:
+        wanted.append("regions")
+    if cfg.time and not {"gif", "apng"} & set(kinds):
+        wanted.append("gif")
+    if not cfg.time and {"gif", "apng"} & set(kinds):
+        raise ValueError("an animation shows the time windows: add time=true")
+    return Options(tuple(wanted), tuple(regions), bool(cfg.time))
+
+
+def kinds_of(cfg: DictConfig) -> list[str]:
+    """``write`` as a list: one kind may be given without brackets."""
+    kinds = cfg.write
+    return [kinds] if isinstance(kinds, str) else [str(kind) for kind in kinds or ()]
+
+
+def regions_in(cfg: DictConfig) -> list[Region]:
+    """The regions that the settings name."""
+    from omegaconf import DictConfig, OmegaConf
+
+    from saliency_pred.inference.regions import read_regions, regions_from
+
+    if cfg.regions is None:
+        return []
+    if not isinstance(cfg.regions, DictConfig):
+        return read_regions(str(cfg.regions))
+    content: Any = OmegaConf.to_container(cfg.regions)
+    return regions_from(content)
+
+
+def expand(files: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Patterns and the list of ``-`` resolved, and what of them does not exist or is no image.
+
+    Returns:
+        images and folders that exist; messages about the others.
+    """
+    found: list[str] = []
+    missing: list[str] = []
+    listed = [line.rstrip("\n") for line in sys.stdin] if "-" in files else []
+    for name in [n for f in files for n in (listed if f == "-" else [f]) if n.strip()]:
+        path = Path(name).expanduser()
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.exists():
+            missing.append(f"{name} is a video; saliency predict takes images")
+        elif path.exists():
+            found.append(name)
+        elif matches := sorted(glob.glob(str(path), recursive=True)):
+            found += matches
+        else:
+            missing.append(f"no such image or folder: {name}")
+    return found, missing
 
 
 def find_images(files: list[str]) -> list[tuple[Path, str]]:
@@ -110,35 +199,43 @@ def _folders_apart(path: Path, relative: Path, twins: list[Path]) -> str:
     return "_".join(mine[-next(enough, len(mine)) :])
 
 
-def write(prediction: Prediction, target: Path, png16: bool) -> None:
-    """Write the files of one image; each appears whole or not at all."""
-    import io
-
-    import numpy as np
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    np.save(buffer, prediction.density)
-    contents = {".npy": buffer.getvalue()}
-    maps = prediction.map if prediction.map.ndim == 3 else prediction.map[None]
-    for window, one in enumerate(maps):
-        suffix = f"_{window + 1}" if len(maps) > 1 else ""
-        contents[f"{suffix}_heat.png"] = _encoded(".png", prediction.heatmap(window)[..., ::-1])
-        contents[f"{suffix}_overlay.jpg"] = _encoded(".jpg", prediction.overlay(window)[..., ::-1])
-        if png16:
-            contents[f"{suffix}_density.png"] = _encoded(".png", (one * 65535).round().astype(np.uint16))
-    for suffix, content in contents.items():
-        path = target.parent / f"{target.name}{suffix}"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+def report(outcome: Outcome, asked: int, out: Path, sheets: list[Path]) -> None:
+    """Print what was done, and the numbers where they are few."""
+    new = len(outcome.records) - outcome.skipped
+    already = f", {outcome.skipped} done before with the same settings" if outcome.skipped else ""
+    print(f"{new} of {asked} images predicted{already}; results in {out}{os.sep}")
+    for sheet in sheets:
+        print(f"contact sheet  {sheet}")
+    if outcome.comparison is not None:
+        print(_compared(outcome.comparison))
+    elif len(outcome.records) <= 5:
+        for record in outcome.records:
+            print(_described(record))
 
 
-def _encoded(suffix: str, picture: np.ndarray) -> bytes:
-    import cv2
-    import numpy as np
+def _described(record: dict[str, Any]) -> str:
+    numbers = [f"entropy {record['entropy']:.2f} of {record['max_entropy']:.2f} bit"]
+    if record["centre_bias_distance"] is not None:
+        numbers.append(f"{record['centre_bias_distance']:.2f} bit from the centre bias")
+    lines = [f"{record['image']}: {', '.join(numbers)}"]
+    width = max(map(len, record["regions"]), default=0)
+    for name, score in record["regions"].items():
+        first = "" if score["first_look"] is None else f"   first look {score['first_look']:6.1%}"
+        lines.append(f"  {name:<{width}}  attention {score['attention']:6.1%}   lift {score['lift']:5.2f}{first}")
+    return "\n".join(lines)
 
-    done, code = cv2.imencode(suffix, np.ascontiguousarray(picture))
-    if not done:
-        raise OSError(f"OpenCV could not encode a {suffix} picture of {picture.shape}")
-    return code.tobytes()
+
+def _compared(comparison: dict[str, Any]) -> str:
+    lines = [f"A  {comparison['a']}", f"B  {comparison['b']}"]
+    entropy = comparison["entropy"]
+    lines.append(f"entropy  {entropy['a']:.2f} to {entropy['b']:.2f} bit")
+    if comparison["overlap"] is not None:
+        lines.append(f"overlap  {comparison['overlap']:.1%} of the attention is in the same places")
+    width = max(map(len, comparison["regions"]), default=0)
+    for name, change in comparison["regions"].items():
+        attention = change["attention"]
+        lines.append(
+            f"  {name:<{width}}  attention {attention['a']:6.1%} to {attention['b']:6.1%} "
+            f"({100 * attention['delta']:+.1f} points)"
+        )
+    return "\n".join(lines)

@@ -7,6 +7,8 @@ transparency and everything unusual. Both apply the EXIF rotation: people looked
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -22,16 +24,39 @@ _UNROTATED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _ORIENTATION = 0x0112  # EXIF tag; values 5 to 8 swap width and height
 
 
-def read_image(path: str | Path, exif: bool = True) -> np.ndarray:
+def read_image(path: str | Path, exif: bool = True, max_pixels: int | None = None) -> np.ndarray:
     """uint8 (H, W, 3) RGB, rotated as EXIF says (unless ``exif`` is False; TIFF always is).
 
     Grey becomes three equal channels, 16 bit are cut to the upper 8, transparency is laid on white (what a
     browser page shows), CMYK is converted, and of animations the first frame is taken.
 
+    Args:
+        path: of the file.
+        exif: whether to rotate.
+        max_pixels: a file whose header states more is not decoded; None: the limits of the libraries.
+
     Raises:
-        BrokenFileError: the file is missing, empty, truncated, not permitted or no picture.
+        BrokenFileError: the file is missing, empty, truncated, not permitted, no picture or too large.
     """
     data = _read_bytes(path)
+    if max_pixels is not None:
+        with _no_bomb_limit():
+            return _decoded(path, data, exif, max_pixels)
+    return _decoded(path, data, exif, None)
+
+
+def _decoded(path: str | Path, data: bytes, exif: bool, max_pixels: int | None) -> np.ndarray:
+    if max_pixels is not None:
+        try:
+            with Image.open(io.BytesIO(data)) as header:
+                width, height = header.size
+        except Exception as problem:
+            raise _unreadable(path, len(data), problem) from problem
+        if width * height > max_pixels:
+            raise BrokenFileError(
+                f"{path} has {width} x {height} = {width * height:,} pixels, more than the limit of {max_pixels:,}; "
+                "make it smaller or raise max_pixels"
+            )
     if _is_simple(data):
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR if exif else _UNROTATED)
         if decoded is not None:
@@ -39,7 +64,7 @@ def read_image(path: str | Path, exif: bool = True) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
-            return _to_rgb(ImageOps.exif_transpose(picture) if exif else picture)
+            return to_rgb(ImageOps.exif_transpose(picture) if exif else picture)
     except Exception as problem:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ... by format
         raise _unreadable(path, len(data), problem) from problem
 
@@ -158,7 +183,23 @@ def _jpeg_channels(data: bytes) -> int:
     return 0
 
 
-def _to_rgb(picture: Image.Image) -> np.ndarray:
+@contextmanager
+def _no_bomb_limit() -> Iterator[None]:
+    """Without Pillow's own limit, where another one is kept."""
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def to_rgb(picture: Image.Image) -> np.ndarray:
+    """uint8 (H, W, 3) of a Pillow image, by the rules of :func:`read_image`; EXIF is not looked at.
+
+    Raises:
+        ValueError: a floating-point picture.
+    """
     if picture.mode.startswith("I"):  # 16-bit grey, as I;16 or (by older Pillow) widened to I
         return np.repeat((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)[..., None], 3, -1)
     if picture.mode == "F":

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from saliency_pred.data.placement import resize_image
 from saliency_pred.fixations import Fixations
+from saliency_pred.inference.regions import RegionScore
 
 
 def heat_map(saliency: np.ndarray) -> np.ndarray:
-    """(H, W) in [0, 1] → uint8 (H, W, 3) RGB, dark blue over green to yellow (viridis keeps its order in grey)."""
-    levels = (np.clip(saliency, 0, 1) * 255).round().astype(np.uint8)
+    """(H, W) in [0, 1] → uint8 (H, W, 3) RGB, dark blue over green to yellow (viridis keeps its order in grey).
+
+    The scale is the square root of the map, as for :func:`overlay`: densities are so peaked that a linear scale
+    shows little but the peak.
+    """
+    levels = (np.sqrt(np.clip(saliency, 0, 1)) * 255).round().astype(np.uint8)
     return np.ascontiguousarray(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)[..., ::-1])
 
 
-def overlay(image: np.ndarray, saliency: np.ndarray, strength: float = 0.75) -> np.ndarray:
-    """A map laid over its image: the more salient, the more of the warm colour; elsewhere the image in grey.
+def overlay(image: np.ndarray, saliency: np.ndarray, strength: float = 0.85) -> np.ndarray:
+    """A map glowing over its image, which is dimmed and nearly grey so that no colour of its own competes.
 
     Args:
         image: uint8 (H, W, 3) RGB.
-        saliency: (H, W) in [0, 1].
+        saliency: (H, W) in [0, 1]; colour and opacity follow its square root, from 0 (the image alone) over red and
+            orange to yellow at 1.
         strength: opacity where the map is 1.
     """
-    level = np.clip(saliency, 0, 1).astype(np.float32)
-    warm = (115 + 140 * level).round().astype(np.uint8)  # the upper half of the scale: red to yellow, never dark
+    level = np.sqrt(np.clip(saliency, 0, 1).astype(np.float32))
+    warm = (90 + 145 * level).round().astype(np.uint8)  # of the scale the part from red to yellow, not dark, not pale
     colour = cv2.applyColorMap(warm, cv2.COLORMAP_INFERNO)[..., ::-1]
-    opacity = (strength * np.sqrt(level))[..., None]
+    opacity = strength * np.clip(1.15 * level - 0.08, 0, 1)[..., None]  # below half a percent of the peak: nothing
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    base = 0.6 * image + 0.4 * grey
-    return ((1 - opacity) * base + opacity * colour).round().clip(0, 255).astype(np.uint8)
+    base = cv2.addWeighted(image, 0.2, grey, 0.6, 0)
+    return (base + opacity * (colour.astype(np.float32) - base)).round().clip(0, 255).astype(np.uint8)
 
 
 def draw_fixations(image: np.ndarray, fixations: Fixations) -> np.ndarray:
@@ -43,6 +50,38 @@ def draw_fixations(image: np.ndarray, fixations: Fixations) -> np.ndarray:
         cv2.circle(drawn, centre, radius * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
         cv2.circle(drawn, centre, radius * 16, (200, 30, 60), max(1, radius // 2), cv2.LINE_AA, 4)
     return drawn
+
+
+def draw_regions(picture: np.ndarray, scores: Mapping[str, RegionScore], scale: float = 1.0) -> np.ndarray:
+    """The picture with every region's box, its name, share of attention and lift.
+
+    Args:
+        picture: uint8 (H, W, 3) RGB.
+        scores: of the regions, whose boxes are in pixels of the image.
+        scale: pixels of the picture per pixel of the image.
+    """
+    drawn = Image.fromarray(picture)
+    draw = ImageDraw.Draw(drawn)
+    line = max(2, round(max(drawn.size) / 400))
+    font = ImageFont.load_default(max(11, round(max(drawn.size) / 55)))
+    for score in scores.values():
+        x, y, width, height = (v * scale for v in score.region.box)
+        box = (max(0, x), max(0, y), min(drawn.width - 1, x + width - 1), min(drawn.height - 1, y + height - 1))
+        if box[2] < box[0] or box[3] < box[1]:  # less than a pixel of the picture
+            continue
+        draw.rectangle(box, outline=(16, 20, 28), width=line + 2)
+        inner = (box[0] + 1, box[1] + 1, max(box[0] + 1, box[2] - 1), max(box[1] + 1, box[3] - 1))
+        draw.rectangle(inner, outline=(255, 255, 255), width=line)
+    for name, score in scores.items():  # above all boxes
+        x, y, width, height = (v * scale for v in score.region.box)
+        label = f"{name}  {score.attention:.0%}  {score.lift:.1f}x"
+        left, top, right, bottom = draw.textbbox((0, 0), label, font)
+        wide, high = right - left + 10, bottom - top + 8
+        at_x = min(max(0, x), max(0, drawn.width - wide))
+        at_y = y - high if y >= high else min(y, drawn.height - high)
+        draw.rectangle((at_x, at_y, at_x + wide, at_y + high), (16, 20, 28))
+        draw.text((at_x + 5 - left, at_y + 4 - top), label, (255, 255, 255), font)
+    return np.asarray(drawn)
 
 
 def side_by_side(pictures: Sequence[np.ndarray], height: int = 240, gap: int = 4) -> np.ndarray:

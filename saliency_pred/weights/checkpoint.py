@@ -7,6 +7,7 @@ the file is all that prediction and scoring need. Nothing is unpickled that coul
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from saliency_pred.density import CentreBias
-from saliency_pred.instantiate import instantiate, takes
+from saliency_pred.instantiate import instantiate, parameter
 from saliency_pred.model import SaliencyModel
 
 CONFIG_KEY = "saliency_pred_config"
@@ -66,18 +67,23 @@ def build_decoder(config: DictConfig, encoder: Any, **options: Any) -> Any:
         ValueError: a decoder of clips, and an encoder of still images.
     """
     known = {"channels": encoder.channels, "strides": encoder.strides}
-    if takes(config, "time_strides"):
-        if not hasattr(encoder, "time_strides"):
-            raise ValueError(
-                f"{config._target_} decodes clips, and {type(encoder).__name__} encodes still images; "
-                "choose encoder=per_frame, encoder=s3d or another encoder of clips"
-            )
+    time_strides = parameter(config, "time_strides")
+    if time_strides is not None and hasattr(encoder, "time_strides"):
         known["time_strides"] = encoder.time_strides
+    elif time_strides is not None and time_strides.default is Parameter.empty:
+        raise ValueError(
+            f"{config._target_} decodes clips, and {type(encoder).__name__} encodes still images; "
+            "choose encoder=per_frame, encoder=s3d or another encoder of clips"
+        )
     return instantiate(config, **known, **options)
 
 
-def load_checkpoint(path: str | Path) -> Checkpoint:
+def load_checkpoint(path: str | Path, config_file: Path | None = None) -> Checkpoint:
     """Rebuild a model from a ``.ckpt`` or ``.safetensors`` file.
+
+    Args:
+        path: of the file.
+        config_file: a YAML or JSON file with the configuration; None: the file itself carries it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -87,6 +93,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}; `saliency train` prints where it writes them")
     state, text = _read(path)
+    if config_file is not None:
+        text = config_file.read_text(encoding="utf-8")
     if text is None:
         raise ValueError(
             f"{path} carries no configuration of this package; "
@@ -98,7 +106,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             raise ValueError("it has no encoder and decoder")
         model = build_model(without_pretrained(config))
     except (ValueError, TypeError, AttributeError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ValueError(f"the configuration in {path} describes no model of this package: {error}") from error
+        raise ValueError(
+            f"the configuration in {config_file or path} describes no model of this package: {error}"
+        ) from error
     weights = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
     try:
         model.load_state_dict(weights)
