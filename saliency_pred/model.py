@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -141,7 +141,38 @@ class SaliencyModel(nn.Module):
                 pixels; the logits of padding mean nothing, see :func:`saliency_pred.density.log_normalise`.
             domain: int64 (B,), the kind of each image.
         """
-        logits = cast(Decoder, self.decoder)(self.features(image), domain).float()
+        return self._finished(cast(Decoder, self.decoder)(self.features(image), domain), image, valid)
+
+    def stream(
+        self, clip: Tensor, valid: Tensor | None = None, domain: Tensor | None = None, state: Any = None
+    ) -> tuple[Tensor, Any]:
+        """As :meth:`forward`, of a video that comes in several clips: each frame passes the encoder once.
+
+        Args:
+            clip: float (B, 3, F, H, W), the frames that follow those of the call before.
+            valid, domain: as there.
+            state: what the call before returned; None: the video begins.
+
+        Returns:
+            logits (B, F, H, W), and what to give with the next clip.
+
+        Raises:
+            TypeError: see :attr:`streams`.
+        """
+        if not self.streams:
+            raise TypeError(f"{type(self.decoder).__name__} on {type(self.encoder).__name__} carries nothing over")
+        logits, state = self.decoder.stream(self.features(clip), domain, state)  # type: ignore[operator]
+        return self._finished(logits, clip, valid), state
+
+    @property
+    def streams(self) -> bool:
+        """Whether the decoder carries a state from clip to clip and the encoder sees each frame by itself."""
+        strides = getattr(self.encoder, "time_strides", [1])
+        return hasattr(self.decoder, "stream") and all(stride == 1 for stride in strides)
+
+    def _finished(self, logits: Tensor, image: Tensor, valid: Tensor | None) -> Tensor:
+        """What the decoder returned, at the size of the image and with the prior."""
+        logits = logits.float()
         size = (image.shape[-2], image.shape[-1])
         if tuple(logits.shape[-2:]) != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
@@ -166,19 +197,24 @@ class SaliencyModel(nn.Module):
         Returns:
             B tensors (T, h, w), float32.
         """
-        logits = self(image, valid, domain)
-        predicted = []
-        for i, one in enumerate(logits):
-            if valid is not None:
-                rows = valid[i].any(1).nonzero()[:, 0]
-                columns = valid[i].any(0).nonzero()[:, 0]
-                one = one[:, int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
-            if original_size is None:
-                predicted.append(log_normalise(one[None])[0])
-            else:
-                height, width = original_size[i].tolist()
-                predicted.append(resize_log_density(one[None], (height, width))[0])
-        return predicted
+        return at_original_size(self(image, valid, domain), valid, original_size)
+
+
+@torch.no_grad()
+def at_original_size(logits: Tensor, valid: Tensor | None = None, original_size: Tensor | None = None) -> list[Tensor]:
+    """Logits on the input grid (B, T, H, W) → log densities without padding, see :meth:`SaliencyModel.log_density`."""
+    predicted = []
+    for i, one in enumerate(logits):
+        if valid is not None:
+            rows = valid[i].any(1).nonzero()[:, 0]
+            columns = valid[i].any(0).nonzero()[:, 0]
+            one = one[:, int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+        if original_size is None:
+            predicted.append(log_normalise(one[None])[0])
+        else:
+            height, width = original_size[i].tolist()
+            predicted.append(resize_log_density(one[None], (height, width))[0])
+    return predicted
 
 
 def best_device() -> torch.device:

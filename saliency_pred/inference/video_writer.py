@@ -93,7 +93,7 @@ class VideoWriter:
             content = np.full((plane.height, row), 512, np.uint16)
             if number == 0:
                 content[:, :width] = np.rint(np.clip(saliency, 0, 1) * _RANGE + _DARK)
-            plane.update(content)
+            plane.update(content.tobytes())
         return frame
 
 
