@@ -240,6 +240,20 @@ class Fixations:
             raise ValueError(f"{count} of {len(self)} fixations lie outside their image")
         raise ValueError(f"outside={outside!r} is none of 'drop', 'clip', 'error'")
 
+    def in_windows(self, window: Tensor, num_windows: int) -> Fixations:
+        """The same fixations in other time windows.
+
+        Args:
+            window: (n,) int64, the window of each fixation.
+            num_windows: T, how many there are.
+
+        Raises:
+            ValueError: a window is none of 0 .. T - 1.
+        """
+        if len(window) and not 0 <= int(window.min()) <= int(window.max()) < num_windows:
+            raise ValueError(f"windows must be 0 to {num_windows - 1}, got {int(window.min())} to {int(window.max())}")
+        return self._replace(window=window, num_windows=num_windows)
+
     def assign_windows(self, windows: Tensor) -> Fixations:
         """Sort the fixations into time windows by their onset.
 

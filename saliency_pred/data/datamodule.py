@@ -15,10 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from saliency_pred.batch import WHOLE_VIEWING, Batch
 from saliency_pred.data.cache import DiskCache
+from saliency_pred.data.clips import Clips, ClipSampler
 from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
 from saliency_pred.data.placement import Placement, ResizeRule, resize_image
 from saliency_pred.data.samplers import EvaluationSampler, Key, TrainSampler
 from saliency_pred.data.transforms import Augmentation
+from saliency_pred.data.videos import VideoDataset
 from saliency_pred.density import CentreBias
 from saliency_pred.fixations import Fixations
 
@@ -32,7 +34,8 @@ class SaliencyDataModule(pl.LightningDataModule):
         resize: ``pad`` keeps the aspect, ``stretch`` does not.
         batch_size: images per process and step in training.
         eval_batch_size: the same in scoring; None: ``batch_size``. It never changes a score.
-        windows: [start, end] in seconds of each time window; None: one window, the whole viewing.
+        windows: [start, end] in seconds of each time window; None: one window, the whole viewing. Of videos the
+            windows are those of the predicted frames, see ``clips``; given windows take each video as one whole.
         augment: albumentations transforms for training, in order.
         workers: loader processes; 0 loads in the main process.
         cache: ``none`` decodes images each time; ``ram`` keeps them in memory at input resolution
@@ -40,6 +43,7 @@ class SaliencyDataModule(pl.LightningDataModule):
             other runs and processes too, see :class:`~saliency_pred.data.cache.DiskCache`.
         blur_sigma: of target densities, pixels of the original image; None: the data set's own, else one
             degree of visual angle where that is known.
+        clips: how videos are cut; None: single frames. Images pass it by.
         seed: of the split, the order and the augmentations.
     """
 
@@ -55,11 +59,17 @@ class SaliencyDataModule(pl.LightningDataModule):
         workers: int = 0,
         cache: str = "none",
         blur_sigma: float | None = None,
+        clips: ClipSampler | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         if len(size) != 2 or min(size) < 1:
             raise ValueError(f"loader.size must be [height, width] in pixels, got {list(size)}")
+        if isinstance(dataset, VideoDataset) and windows is None:
+            if cache != "none":
+                raise ValueError(f"loader.cache={cache} keeps images, not frames of videos; set loader.cache=none")
+            dataset = Clips(dataset, clips or ClipSampler(), seed)
+            windows = dataset.nominal_windows()
         self.dataset = dataset
         self.grid = (int(size[0]), int(size[1]))
         self.resize = resize
@@ -148,14 +158,24 @@ class SaliencyDataModule(pl.LightningDataModule):
 
     # ------------------------------------------------------------------ what is fitted before training
 
+    def windows_of(self, index: int) -> Tensor:
+        """(T, 2) float64 seconds: the time windows of one image, which differ from clip to clip."""
+        return self.dataset.windows(index) if isinstance(self.dataset, Clips) else self.windows
+
     def window_fixations(self, index: int) -> Fixations | None:
         """The original fixations of one image, cleaned and sorted into the windows."""
         fixations = self.dataset.clean_fixations(index)
-        return None if fixations is None else fixations.assign_windows(self.windows)
+        return None if fixations is None else fixations.assign_windows(self.windows_of(index))
 
     def centre_bias(self) -> CentreBias | None:
-        """Fitted to the fixations of the train part; None where a data set ships only maps."""
-        packs = [f for f in map(self.window_fixations, self.indices("train")) if f is not None]
+        """Fitted to the fixations of the train part; None where a data set ships only maps.
+
+        Of videos one bias for all windows, fitted to some frames of each training video.
+        """
+        if isinstance(self.dataset, Clips):
+            packs = self.dataset.some_fixations("train")
+        else:
+            packs = [f for f in map(self.window_fixations, self.indices("train")) if f is not None]
         return CentreBias.fit(packs) if packs else None
 
 
@@ -182,10 +202,16 @@ class PreparedImages(Dataset[Batch]):
         return len(self.dataset)
 
     def __getitem__(self, key: Key) -> Batch:
-        _, index = key
+        epoch, index = key
         dataset, at = self.dataset.source(index)
-        image, original = self._image(index)
-        fixations, density = dataset.clean_fixations(at), dataset.density(at)
+        windows = self.windows
+        if isinstance(dataset, Clips):
+            clip = dataset.sample(at, epoch)
+            image, fixations, density, windows = clip.image, clip.fixations, clip.density, dataset.windows(at, epoch)
+            original = _size(image)
+        else:
+            image, original = self._image(index)
+            fixations, density = dataset.clean_fixations(at), dataset.density(at)
         exact = (fixations, density) if self.original else (None, None)
         loaded = _size(image)
         if loaded != original and fixations is not None:
@@ -200,16 +226,16 @@ class PreparedImages(Dataset[Batch]):
         return Batch(
             image=torch.movedim(pixels, -1, 0).float().div_(255)[None],
             valid=place.valid()[None],
-            windows=self.windows[None].float(),
+            windows=windows[None].float(),
             image_id=[self.dataset.image_ids[index]],
             dataset=[dataset.name],
             original_size=torch.tensor([original]),
             domain=torch.tensor([DOMAINS[dataset.domain]]),
             pixel_per_dva=torch.tensor([dataset.pixel_per_dva * scale], dtype=torch.float32),
             blur_sigma=torch.tensor([self.sigma_of(dataset) * scale], dtype=torch.float32),
-            fixations=None if fixations is None else place.fixations(fixations).assign_windows(self.windows),
+            fixations=None if fixations is None else place.fixations(fixations).assign_windows(windows),
             density=None if density is None else place.density(density)[None],
-            original_fixations=None if exact[0] is None else exact[0].assign_windows(self.windows),
+            original_fixations=None if exact[0] is None else exact[0].assign_windows(windows),
             original_density=None if exact[1] is None else [exact[1]],
         )
 

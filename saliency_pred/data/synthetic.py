@@ -36,6 +36,7 @@ from torch import Tensor
 
 from saliency_pred.data.dataset import SaliencyDataset
 from saliency_pred.data.scenes import Interest, Scene, plan
+from saliency_pred.data.videos import VideoDataset, Which
 from saliency_pred.fixations import Fixations
 
 TICKS_PER_SECOND = 500
@@ -358,7 +359,7 @@ class Synthetic(_Simulated):
         return self._scene(index).draw(self._frame_times)[0]
 
 
-class SyntheticVideo(_Simulated):
+class SyntheticVideo(_Simulated, VideoDataset):
     """Drawn clips with motion pop-out: one of many items moves unlike the others, which no single frame shows.
 
     Faces, text and objects stand still and draw the eye as in :class:`Synthetic`. The places of interest of a
@@ -390,9 +391,17 @@ class SyntheticVideo(_Simulated):
         self.fps = fps
         super().__init__(count, size, viewers, seed, split, frames / fps, np.arange(frames) / fps)
 
-    def image(self, index: int) -> np.ndarray:
-        """uint8 (F, H, W, 3) RGB."""
-        return self._scene(index).draw(self._frame_times)
+    def times(self, index: int) -> np.ndarray:
+        """(F,) seconds, the same for all."""
+        return self._frame_times
+
+    def frames(self, index: int, which: Which) -> np.ndarray:
+        """uint8 (n, H, W, 3) RGB."""
+        return self._scene(index).draw(self._frame_times[np.asarray(which)])
+
+    def frame_fixations(self, index: int, which: Which) -> Fixations:
+        """Those with onset while a frame is shown, for each of n frames."""
+        return self.fixations(index).assign_windows(self.frame_windows()[torch.as_tensor(np.asarray(which))])
 
     def frame_windows(self) -> Tensor:
         """(F, 2) float64: the start and end of each frame in seconds."""

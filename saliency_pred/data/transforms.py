@@ -36,15 +36,16 @@ class Augmentation:
     def __call__(
         self, image: np.ndarray, fixations: Fixations | None, density: Tensor | None, key: tuple[int, int]
     ) -> tuple[np.ndarray, Fixations | None, Tensor | None]:
-        """Augment one image; fixations that leave it are dropped.
+        """Augment one image, or all frames of a clip alike; fixations that leave it are dropped.
 
         Args:
-            image: uint8 (H, W, 3).
+            image: uint8 (H, W, 3) or (F, H, W, 3).
             fixations, density: of this image, as in :class:`saliency_pred.data.dataset.Sample`.
             key: (epoch, index).
         """
         self.transform.set_random_seed(int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0]))
-        inputs: dict[str, Any] = {"image": image}
+        name = "image" if image.ndim == 3 else "images"
+        inputs: dict[str, Any] = {name: image}
         if fixations is not None:
             # Albumentations counts pixels by their centres, fixations are measured from the image's edge.
             inputs["keypoints"] = np.stack([fixations.x.numpy(), fixations.y.numpy()], 1) - 0.5
@@ -53,10 +54,10 @@ class Augmentation:
         if density is not None:
             inputs["masks"] = density.numpy()
         outputs = self.transform(**inputs)
-        image = outputs["image"]
+        image = outputs[name]
         if fixations is not None:
             moved = torch.as_tensor(np.asarray(outputs["keypoints"], np.float64).reshape(-1, 2)) + 0.5
-            size = (int(image.shape[0]), int(image.shape[1]))
+            size = (int(image.shape[-3]), int(image.shape[-2]))
             fixations = Fixations.of(
                 _off_the_edge(moved[:, 0], size[1]),
                 _off_the_edge(moved[:, 1], size[0]),

@@ -1,0 +1,165 @@
+"""What the data sets of videos share: frames by number, and the fixations and maps of chosen frames.
+
+A video is too long to be read whole for every step of training, so a set says what it has frame by frame.
+Clips are cut by :mod:`saliency_pred.data.clips`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saliency_pred.data.dataset import SaliencyDataset
+from saliency_pred.data.errors import BrokenFileError
+from saliency_pred.data.video import Video, VideoFile, VideoIndex, frame_windows, open_video
+from saliency_pred.fixations import Fixations
+
+Which = Sequence[int] | np.ndarray
+"""Numbers of frames, from 0; they may come in any order and more than once."""
+
+
+class VideoDataset(SaliencyDataset):
+    """A data set whose items are videos.
+
+    A subclass fills ``image_ids`` and defines :meth:`times`, :meth:`frames`, :meth:`size` and
+    :meth:`frame_fixations`, and :meth:`frame_density` if maps are shipped.
+
+    A fixation belongs to the frame on the screen at its onset. Where a protocol counts it in every frame that it
+    lasts through, as those of gaze samples do, the set gives it once for each of these frames, with a time within
+    that frame.
+    """
+
+    domain: ClassVar[str] = "video"
+
+    @abstractmethod
+    def times(self, index: int) -> np.ndarray:
+        """(F,) float64: when each frame of a video is first shown, in seconds from the first frame."""
+
+    @abstractmethod
+    def frames(self, index: int, which: Which) -> np.ndarray:
+        """uint8 (n, H, W, 3) the frames with these numbers."""
+
+    @abstractmethod
+    def frame_fixations(self, index: int, which: Which) -> Fixations | None:
+        """The fixations of n frames as a pack of one image with n windows, the k-th frame's in window k.
+
+        In pixels of the frames, as stored; ``time`` in seconds from the first frame, within the frame it is given
+        for. None where only maps are shipped.
+        """
+
+    def frame_density(self, index: int, which: Which) -> Tensor | None:
+        """float32 (n, H, W) shipped maps of n frames, each summing to 1; None where there are none."""
+        return None
+
+    def length(self, index: int) -> int:
+        """How many frames a video has."""
+        return len(self.times(index))
+
+    def windows(self, index: int) -> np.ndarray:
+        """(F, 2) float64 seconds: when each frame of a video is on the screen."""
+        return frame_windows(self.times(index))
+
+    def clean_frame_fixations(self, index: int, which: Which) -> Fixations | None:
+        """:meth:`frame_fixations` with those outside the frame treated as ``outside`` says."""
+        fixations = self.frame_fixations(index, which)
+        return None if fixations is None else fixations.clean(self.outside)[0]
+
+    # ------------------------------------------------------------------ whole videos, as of any data set
+
+    def image(self, index: int) -> np.ndarray:
+        """uint8 (F, H, W, 3): all frames of a video at once."""
+        return self.frames(index, np.arange(self.length(index)))
+
+    def fixations(self, index: int) -> Fixations | None:
+        """All fixations of a video with their times, in one window."""
+        found = self.frame_fixations(index, np.arange(self.length(index)))
+        return None if found is None else found.assign_windows(torch.tensor([[-torch.inf, torch.inf]]))
+
+    def density(self, index: int) -> Tensor | None:
+        """float32 (F, H, W) shipped maps of all frames, each summing to 1; None where there are none."""
+        return self.frame_density(index, np.arange(self.length(index)))
+
+
+class OpenedVideos(VideoDataset):
+    """A data set whose videos are files or folders of frames on disk.
+
+    A subclass fills ``image_ids`` and ``paths`` and defines :meth:`frame_fixations`. The time stamps of a video are
+    read once and kept.
+
+    Attributes:
+        paths: of the videos: files, or folders of frames.
+        frame_rate: frames a second of folders, which have no times of their own.
+    """
+
+    paths: list[Path]
+    frame_rate: float = 30.0
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_known": {}}  # what is kept is not worth sending to every worker
+
+    def video(self, index: int) -> Video:
+        """One video, opened."""
+        path = self.paths[index]
+        known: dict[int, Video | VideoIndex] = self.__dict__.setdefault("_known", {})
+        kept = known.get(index)
+        if isinstance(kept, Video):
+            return kept
+        video = open_video(path, fps=self.frame_rate, index=kept, threads=1)
+        known[index] = video.index if isinstance(video, VideoFile) else video
+        return video
+
+    def times(self, index: int) -> np.ndarray:
+        """(F,) float64: when each frame is first shown, in seconds from the first frame."""
+        return self.video(index).times
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of the frames."""
+        return self.video(index).size
+
+    def frames(self, index: int, which: Which) -> np.ndarray:
+        """uint8 (n, H, W, 3) the frames with these numbers."""
+        return self.video(index).frames_at(which)
+
+
+def in_frames(
+    points: Sequence[np.ndarray], times: np.ndarray, size: tuple[int, int], viewer: Sequence[np.ndarray] | None = None
+) -> Fixations:
+    """Pack the points of n frames, each in the window of its own.
+
+    Args:
+        points: n of (m, 2) x, y in pixels (pixel i covers [i, i + 1)).
+        times: (n,) when the frames are first shown, which becomes the time of their points.
+        size: (height, width) of the frames.
+        viewer: n of (m,) who looked; None where unknown.
+    """
+    counts = [len(p) for p in points]
+    joined = np.concatenate([np.zeros((0, 2)), *(np.asarray(p, dtype=np.float64).reshape(-1, 2) for p in points)])
+    pack = Fixations.of(
+        joined[:, 0],
+        joined[:, 1],
+        size,
+        time=np.repeat(times, counts),
+        viewer=None if viewer is None else np.concatenate([np.zeros(0, np.int64), *viewer]),
+    )
+    return pack.in_windows(torch.repeat_interleave(torch.arange(len(points)), torch.tensor(counts)), len(points))
+
+
+def as_density(levels: np.ndarray, path: Path, size: tuple[int, int]) -> Tensor:
+    """float32 (H, W) summing to 1, of the grey levels of a map; all zero where the map is black.
+
+    Raises:
+        BrokenFileError: it is not of the frame's size.
+    """
+    if levels.shape != size:
+        raise BrokenFileError(
+            f"{path}: a map of {levels.shape[0]} x {levels.shape[1]} (height x width) for frames of {size[0]} x "
+            f"{size[1]}; they are not of one release"
+        )
+    total = float(levels.sum(dtype=np.float64))
+    return torch.from_numpy(levels.astype(np.float64) / total if total > 0 else levels).float()
