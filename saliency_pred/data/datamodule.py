@@ -18,7 +18,7 @@ from saliency_pred.data.cache import DiskCache
 from saliency_pred.data.clips import Clips, ClipSampler
 from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
 from saliency_pred.data.placement import Placement, ResizeRule, resize_image
-from saliency_pred.data.samplers import EvaluationSampler, Key, TrainSampler
+from saliency_pred.data.samplers import EvaluationSampler, Key, ShapeBatches, TrainSampler
 from saliency_pred.data.transforms import Augmentation
 from saliency_pred.data.videos import VideoDataset
 from saliency_pred.density import CentreBias
@@ -31,7 +31,8 @@ class SaliencyDataModule(pl.LightningDataModule):
     Args:
         dataset: any :class:`SaliencyDataset`; its ``split`` says which images train and which are scored.
         size: (height, width) of the input grid.
-        resize: ``pad`` keeps the aspect, ``stretch`` does not.
+        resize: ``pad`` keeps the aspect, ``stretch`` does not, ``fit`` keeps it up to rounding and pads nothing:
+            images get the shape of their own, within ``size``, and batches are of one shape.
         batch_size: images per process and step in training.
         eval_batch_size: the same in scoring; None: ``batch_size``. It never changes a score.
         windows: [start, end] in seconds of each time window; None: one window, the whole viewing. Of videos the
@@ -129,16 +130,28 @@ class SaliencyDataModule(pl.LightningDataModule):
         return collate([PreparedImages(self, None, True)[0, index]])
 
     def _loader(self, source: PreparedImages, sampler: Any, batch_size: int) -> DataLoader:
+        batches: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
+        if self.resize == "fit":
+            if isinstance(sampler, TrainSampler) and (sampler.world_size > 1 or sampler.weights is not None):
+                raise ValueError(
+                    "loader.resize=fit makes as many batches as there are shapes to fill, which must not change from "
+                    "epoch to epoch or process to process: train in one process and with data.weights=null, or "
+                    "choose loader.resize=pad"
+                )
+            batches = {"batch_sampler": ShapeBatches(sampler, batch_size, self._shape)}
         return DataLoader(
             source,
-            batch_size=batch_size,
-            sampler=sampler,
+            **batches,
             num_workers=self.workers,
             collate_fn=collate,
             worker_init_fn=_one_thread,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.workers > 0,
         )
+
+    def _shape(self, index: int) -> tuple[int, int]:
+        """(height, width) of an image on the input grid."""
+        return Placement.of(self.dataset.size(index), self.grid, self.resize).grid
 
     def _process(self) -> tuple[int, int]:
         if self.trainer is not None:
@@ -220,7 +233,10 @@ class PreparedImages(Dataset[Batch]):
             if loaded != original and density is not None:
                 density = Placement.of(original, loaded, "stretch").density(density)
             image, fixations, density = self.augmentation(image, fixations, density, key)
-        place = Placement.of(_size(image), self.grid, self.resize)
+        if self.resize == "fit":  # a cropped image too takes the shape of the whole one, as its batch does
+            place = Placement.of(_size(image), Placement.of(original, self.grid, "fit").grid, "stretch")
+        else:
+            place = Placement.of(_size(image), self.grid, self.resize)
         pixels = torch.from_numpy(np.ascontiguousarray(place.image(image)))
         scale = loaded[1] / original[1] * place.size[1] / _size(image)[1]
         return Batch(

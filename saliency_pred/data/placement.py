@@ -18,7 +18,10 @@ from torch import Tensor
 from saliency_pred.density import normalise
 from saliency_pred.fixations import Fixations
 
-ResizeRule = Literal["pad", "stretch"]
+ResizeRule = Literal["pad", "stretch", "fit"]
+
+FIT_MULTIPLE = 32
+"""Sides that ``fit`` makes are multiples of this, the coarsest stride of most encoders."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,23 @@ class Placement:
 
     @classmethod
     def of(cls, original: tuple[int, int], grid: tuple[int, int], rule: ResizeRule) -> Placement:
-        """Place an image: ``pad`` keeps its aspect and centres it, ``stretch`` fills the grid."""
+        """Place an image.
+
+        ``pad`` keeps its aspect and centres it, ``stretch`` fills the grid, ``fit`` makes the grid smaller: the
+        largest that keeps the aspect within ``grid``, each side rounded to a multiple of 32 (at least 32).
+        """
         if rule == "stretch":
             return cls(grid, grid, 0, 0)
-        if rule != "pad":
-            raise ValueError(f"resize={rule!r} is none of 'pad', 'stretch'")
+        if rule not in ("pad", "fit"):
+            raise ValueError(f"resize={rule!r} is none of 'pad', 'stretch', 'fit'")
         scale = min(grid[0] / original[0], grid[1] / original[1])
+        if rule == "fit":
+            if min(grid) < FIT_MULTIPLE:
+                raise ValueError(f"resize=fit needs an input of {FIT_MULTIPLE} pixels or more, got {list(grid)}")
+            whole = [n // FIT_MULTIPLE for n in grid]
+            cells = [max(1, round(n * scale / FIT_MULTIPLE)) for n in original]
+            height, width = (FIT_MULTIPLE * min(c, w) for c, w in zip(cells, whole, strict=True))
+            return cls((height, width), (height, width), 0, 0)
         height = min(grid[0], max(1, round(original[0] * scale)))
         width = min(grid[1], max(1, round(original[1] * scale)))
         return cls(grid, (height, width), (grid[0] - height) // 2, (grid[1] - width) // 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -71,3 +71,36 @@ class EvaluationSampler(Sampler[Key]):
 
     def __iter__(self) -> Iterator[Key]:
         return iter([(0, i) for i in self.mine])
+
+
+class ShapeBatches(Sampler[list[Key]]):
+    """Batches of images that have one shape on the input grid, from the images that another sampler names.
+
+    A batch stands where its first image stood; the last one of each shape may be smaller.
+
+    Args:
+        sampler: which images, in which order.
+        batch_size: images a batch, at most.
+        shape_of: index → (height, width).
+    """
+
+    def __init__(
+        self, sampler: TrainSampler | EvaluationSampler, batch_size: int, shape_of: Callable[[int], tuple[int, int]]
+    ) -> None:
+        self.sampler = sampler  # under this name Lightning finds whose epoch to set
+        self.batch_size = batch_size
+        self.shape_of = shape_of
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        batches: list[list[Key]] = []
+        filling: dict[tuple[int, int], list[Key]] = {}
+        for key in self.sampler:
+            shape = self.shape_of(key[1])
+            if len(filling.get(shape, ())) in (0, self.batch_size):
+                filling[shape] = []
+                batches.append(filling[shape])
+            filling[shape].append(key)
+        return iter(batches)

@@ -86,6 +86,42 @@ def test_resizing_keeps_fixations_on_their_blobs(resize: str, size: tuple[int, i
             assert torch.all(batch.image.permute(0, 2, 3, 1)[~batch.valid] == 126 / 255)
 
 
+def test_fitted_images_keep_their_shape_up_to_rounding_and_come_in_batches_of_one_shape() -> None:
+    module = SaliencyDataModule(Dots(), (96, 128), resize="fit", batch_size=4, cache="ram")
+    # (61, 97), (69, 91), (77, 85), (85, 79): 96 rows or 128 columns, whichever comes first, in steps of 32.
+    expected = {"dots0": (96, 128), "dots1": (96, 128), "dots2": (96, 96), "dots3": (96, 96)}
+    expected |= {"dots4": (96, 64), "dots5": (96, 64)}
+    for epoch in range(2):  # the second one from the cache
+        loader = module.train_dataloader()
+        loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        batches = list(loader)
+        names = sorted(name for batch in batches for name in batch.image_id)
+        assert names == sorted(module.dataset.image_ids[i] for i in module.parts["train"])
+        assert len(batches) == len(loader) == len({expected[name] for name in names})
+        for batch in batches:
+            assert {expected[name] for name in batch.image_id} == {batch.size}
+            assert batch.valid.all()
+            assert brightness_at_fixations(batch).min() > 0.5
+
+
+def test_an_image_is_placed_alike_before_and_after_it_was_cached_small() -> None:
+    for original in ((768, 1024), (1024, 768), (683, 1024), (256, 256), (1, 5000), (3000, 7), (480, 640)):
+        place = Placement.of(original, (384, 384), "fit")
+        assert max(place.grid) == 384
+        assert min(place.grid) >= 32
+        assert {n % 32 for n in place.grid} == {0}
+        assert Placement.of(place.grid, (384, 384), "fit") == place
+
+
+def test_fitting_refuses_what_it_cannot_share_out() -> None:
+    dataset = Dots()
+    dataset.sampling_weight = lambda index: 1.0  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"weights=null"):
+        SaliencyDataModule(dataset, (96, 128), resize="fit").train_dataloader()
+    with pytest.raises(ValueError, match=r"32 pixels or more, got \[16, 128\]"):
+        SaliencyDataModule(Dots(), (16, 128), resize="fit").single(0)
+
+
 def test_augmentation_keeps_fixations_on_their_blobs_and_depends_on_seed_epoch_and_image_alone() -> None:
     transforms = [
         A.HorizontalFlip(p=0.5),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saliency_pred.data.samplers import EvaluationSampler, TrainSampler
+from saliency_pred.data.samplers import EvaluationSampler, ShapeBatches, TrainSampler
 
 
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(0, 3), st.integers(0, 2**40))
@@ -62,3 +62,19 @@ def test_scoring_takes_every_image_once_over_all_processes(images: int, world: i
 def test_more_processes_than_images_are_refused() -> None:
     with pytest.raises(ValueError, match="2 training images for 3 processes"):
         TrainSampler(range(2), 0, 0, 3)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=50), st.integers(1, 8), st.integers(0, 5))
+@settings(max_examples=100, deadline=None)
+def test_batches_of_one_shape_take_every_image_once(shapes: list[int], batch_size: int, epoch: int) -> None:
+    sampler = TrainSampler(range(len(shapes)), seed=3)
+    batches = ShapeBatches(sampler, batch_size, lambda i: (32, 32 * (1 + shapes[i])))
+    length = len(batches)
+    sampler.set_epoch(epoch)
+    made = list(batches)
+    assert len(made) == length == sum(-(-count // batch_size) for count in Counter(shapes).values())
+    assert sorted(key for batch in made for key in batch) == sorted(sampler)
+    assert all(len({shapes[i] for _, i in batch}) == 1 for batch in made)
+    order = list(sampler)
+    firsts = [order.index(batch[0]) for batch in made]
+    assert firsts == sorted(firsts)
