@@ -49,7 +49,7 @@ class Region:
             ValueError: the box is something else.
         """
         try:
-            x, y, width, height = () if isinstance(box, str) else (float(v) for v in box)
+            x, y, width, height = map(float, [box] if isinstance(box, str) else box)
         except (TypeError, ValueError) as error:
             raise ValueError(f"region {name} must be [x, y, width, height] in pixels, got {box!r}") from error
         return cls(str(name), x, y, width, height, image)

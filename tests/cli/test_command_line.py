@@ -46,7 +46,7 @@ def test_help_and_config_print_load_nothing_heavy() -> None:
         (["train", "--mutlirun"], "unknown flag --mutlirun"),
         (["train", "data=osie", "data.root=/no/such/folder"], "osie: /no/such/folder does not exist"),
         (["predict", "ckpt=x.ckpt"], "name at least one image"),
-        (["predict", "photo.jpg"], "ckpt must be given"),
+        (["predict", "photo.jpg"], "no such image or folder: photo.jpg"),
         (["predict", "nothing.jpg", "ckpt=x.ckpt"], "no such image or folder: nothing.jpg"),
         (["predict", "ckpt=x.ckpt", "photo.jpg"], "files come first"),
         (["evaluate"], "give either ckpt=CKPT or baseline=NAME"),
@@ -101,7 +101,7 @@ def test_predict_every_kind_of_picture_at_its_own_size(
     (photos / "truncated.jpg").write_bytes((photos / "photo.jpg").read_bytes()[:400])
 
     out = tmp_path / "out"
-    assert main(["predict", str(photos), f"ckpt={ckpt}", f"out={out}", "png16=true"]) == 2
+    assert main(["predict", str(photos), f"ckpt={ckpt}", f"out={out}", "write=[npy,heat,overlay,png16]"]) == 2
     printed = capsys.readouterr()
     assert "truncated.jpg" in printed.err
     assert "7 of 8 images predicted" in printed.out

@@ -6,44 +6,22 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from fixtures.predictor import OVER_TIME, checkpoint, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from PIL import Image
 
 from saliency_pred import load
-from saliency_pred.cli.compose import compose
 from saliency_pred.data.errors import BrokenFileError
-from saliency_pred.decoders.readout import Readout
 from saliency_pred.density import CentreBias, log_normalise
 from saliency_pred.inference.images import rgb_image
 from saliency_pred.inference.prediction import Prediction
 from saliency_pred.inference.predictor import Predictor
 from saliency_pred.inference.regions import Region, read_regions, regions_of, score_region
-from saliency_pred.weights.checkpoint import build_model, save_checkpoint
-
-WINDOWS = [[0, 0.5], [0.5, 1.5], [1.5, 3.0]]
-
-
-def checkpoint(path: Path, *settings: str) -> Path:
-    """An untrained model, saved, whose density is far from uniform."""
-    torch.manual_seed(0)
-    config = compose("train", ["encoder.weights=none", "loader.size=[96,128]", "out=nowhere", *settings])
-    model = build_model(config)
-    decoder = cast(Readout, model.decoder)
-    sample = torch.from_numpy(picture(96, 128, 9).copy()).permute(2, 0, 1)[None] / 255
-    with torch.no_grad():
-        decoder.fit_statistics([model.eval().features(sample)])
-    torch.nn.init.normal_(decoder.layer2.weight, std=2)
-    bias = CentreBias(torch.rand(model.num_windows, 16, 16, dtype=torch.float64).square() + 0.01)
-    bias = CentreBias(bias.density / bias.density.sum((1, 2), keepdim=True))
-    save_checkpoint(path, model, OmegaConf.create(OmegaConf.to_container(config)), bias)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +37,7 @@ def predictor(ckpt: Path) -> Predictor:
 @pytest.fixture(scope="module")
 def over_time(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     path = tmp_path_factory.mktemp("time") / "model.safetensors"
-    return Predictor.load(
-        checkpoint(path, "decoder.num_windows=3", f"loader.windows={WINDOWS}"), time=True, device="cpu"
-    )
-
-
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Smooth random colours."""
-    small = np.random.default_rng(seed).integers(0, 255, (5, 7, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+    return Predictor.load(checkpoint(path, *OVER_TIME), time=True, device="cpu")
 
 
 # ---------------------------------------------------------------------- what goes in
