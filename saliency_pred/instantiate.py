@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import hydra.utils
@@ -51,13 +51,13 @@ def instantiate(config: DictConfig | dict[str, Any], **overrides: Any) -> Any:
         raise problem from None  # what the component itself said
 
 
-def takes(config: DictConfig | dict[str, Any], argument: str) -> bool:
-    """Whether the constructor of the class that ``config._target_`` names has this argument.
+def parameter(config: DictConfig | dict[str, Any], name: str) -> Parameter | None:
+    """An argument of the constructor that ``config._target_`` names; None if it has none of this name.
 
     Raises:
         ValueError: as :func:`instantiate`.
     """
-    return argument in signature(_allowed(str(config["_target_"]))).parameters
+    return signature(_allowed(str(config["_target_"]))).parameters.get(name)
 
 
 def _allowed(target: str) -> type:

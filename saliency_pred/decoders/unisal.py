@@ -185,6 +185,8 @@ class UNISAL(nn.Module):
         state_dropout: of the ConvGRU's input.
     """
 
+    position = "all"
+
     def __init__(
         self,
         channels: Sequence[int],
@@ -239,8 +241,13 @@ class UNISAL(nn.Module):
 
     def forward(self, features: list[Tensor], domain: Tensor | None = None) -> Tensor:
         """Features -> logits (B, T, H, W); T is the number of frames for clips, and 1 for images."""
-        copy = self.copies(domain, len(features[0]))
-        return self.run(features, copy)[0]
+        return self.stream(features, domain)[0]
+
+    def stream(
+        self, features: list[Tensor], domain: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """As :meth:`forward`, carrying the state from clip to clip of one video."""
+        return self.run(features, self.copies(domain, len(features[0])), state)
 
     def run(self, features: list[Tensor], copy: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """As :meth:`forward`, by copy, and carrying the recurrent state from clip to clip of one video.

@@ -1,7 +1,8 @@
 """Official checkpoints: from their files to a model of this package.
 
 An importer is a file beside this one with ``CONFIG`` (names of the encoder and decoder configs, and settings
-that go with them) and ``convert`` (official tensors, by their official names -> a SaliencyModel's).
+that go with them) and ``convert`` (official tensors, by their official names -> a SaliencyModel's), or
+``convert_files`` where a network is made of files with the same names in them.
 """
 
 from __future__ import annotations
@@ -138,6 +139,8 @@ def convert(name: str, paths: Sequence[str | Path]) -> dict[str, Tensor]:
         ValueError, FileNotFoundError: see :func:`importer` and :func:`read`.
     """
     module = importer(name)
+    if hasattr(module, "convert_files"):
+        return dict(module.convert_files(*map(read, paths)))
     state: dict[str, Tensor] = {}
     for path in paths:
         tensors = read(path)
