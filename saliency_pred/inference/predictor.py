@@ -183,30 +183,33 @@ class Predictor:
 
     def _predict(self, images: list[np.ndarray]) -> list[Prediction]:
         """Batches of images that land on the same grid; in the order given."""
+        places = [self.place((int(pixels.shape[0]), int(pixels.shape[1]))) for pixels in images]
         groups: dict[tuple[int, int], list[int]] = {}
-        for index, pixels in enumerate(images):
-            groups.setdefault(self._grid_for(pixels.shape[:2]), []).append(index)
+        for index, place in enumerate(places):
+            groups.setdefault(place.grid, []).append(index)
         found: dict[int, Prediction] = {}
-        for grid, members in groups.items():
+        for members in groups.values():
             for first in range(0, len(members), self.batch_size):
                 some = members[first : first + self.batch_size]
-                log_densities = self._log_densities([images[i] for i in some], grid)
+                log_densities = self._log_densities([images[i] for i in some], [places[i] for i in some])
                 for i, log_density in zip(some, log_densities, strict=True):
                     found[i] = Prediction(log_density.cpu(), images[i], self.windows, self.centre_bias)
         return [found[i] for i in range(len(images))]
 
-    def _log_densities(self, images: list[np.ndarray], grid: tuple[int, int]) -> list[Tensor]:
-        sizes = [(int(pixels.shape[0]), int(pixels.shape[1])) for pixels in images]
-        places = [Placement.of(size, grid, self.resize) for size in sizes]
+    def _log_densities(self, images: list[np.ndarray], places: list[Placement]) -> list[Tensor]:
         placed = np.stack([place.image(pixels) for place, pixels in zip(places, images, strict=True)])
         return self.model.log_density(
             torch.from_numpy(placed).to(self.device).permute(0, 3, 1, 2).float() / 255,
             torch.stack([place.valid() for place in places]).to(self.device),
             torch.tensor([DOMAINS[self.domain]] * len(images), device=self.device),
-            torch.tensor(sizes),
+            torch.tensor([pixels.shape[:2] for pixels in images]),
         )
 
-    def _grid_for(self, size: tuple[int, ...]) -> tuple[int, int]:
+    def place(self, size: tuple[int, int]) -> Placement:
+        """Where an image of (height, width) lands on the network's input."""
+        return Placement.of(size, self.grid_for(size), self.resize)
+
+    def grid_for(self, size: tuple[int, ...]) -> tuple[int, int]:
         """The training grid, turned for an upright image, so that padding wastes less."""
         upright = size[0] > size[1] and self.grid[1] > self.grid[0] and self.resize == "pad"
         return (self.grid[1], self.grid[0]) if upright else self.grid

@@ -81,7 +81,7 @@ def predict_files(
         advance: is told how many more images are dealt with.
     """
     out.mkdir(parents=True, exist_ok=True)
-    model = _model(predictor)
+    model = model_facts(predictor)
     settings = _settings(model, options)
     kept = _earlier(out, settings) if resume else {}
     outcome = Outcome()
@@ -116,7 +116,7 @@ def compare_files(predictor: Predictor, images: Sequence[tuple[Path, str]], out:
     if len(images) != 2:
         raise ValueError(f"compare=true needs two images, A and B, got {len(images)}")
     out.mkdir(parents=True, exist_ok=True)
-    model = _model(predictor)
+    model = model_facts(predictor)
     settings = _settings(model, options)
     records, predictions = [], []
     for path, name in images:
@@ -211,7 +211,7 @@ def _settings(model: dict[str, Any], options: Options) -> str:
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _model(predictor: Predictor) -> dict[str, Any]:
+def model_facts(predictor: Predictor) -> dict[str, Any]:
     """What the document says of the model."""
     checkpoint = predictor.checkpoint
     if checkpoint is None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from PIL import Image
 
 from saliency_pred import load
 from saliency_pred.data.errors import BrokenFileError
-from saliency_pred.density import CentreBias, log_normalise
+from saliency_pred.data.placement import Placement
+from saliency_pred.density import CentreBias, log_normalise, resize_log_density
 from saliency_pred.inference.images import rgb_image
 from saliency_pred.inference.prediction import Prediction
 from saliency_pred.inference.predictor import Predictor
@@ -165,6 +167,22 @@ def test_the_same_twice_and_in_any_company(ckpt: Path) -> None:
         alone = two.predict(image)
         assert isinstance(alone, Prediction)
         torch.testing.assert_close(alone.log_density, a.log_density, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch", "fit"])
+def test_every_way_to_the_input(ckpt: Path, resize: Literal["pad", "stretch", "fit"]) -> None:
+    """By the model itself, called with what the rule makes of the image."""
+    predictor = Predictor(Predictor.load(ckpt).model, (128, 128), resize, device="cpu")
+    images = [picture(61, 83), picture(83, 61, 1), picture(10, 400, 2)]
+    for pixels, prediction in zip(images, predictor.predict(images), strict=True):
+        place = Placement.of(pixels.shape[:2], (128, 128), resize)
+        image = torch.from_numpy(place.image(pixels)).permute(2, 0, 1)[None] / 255
+        with torch.no_grad():
+            logits = predictor.model(image, place.valid()[None])[
+                ..., place.top : place.top + place.size[0], place.left : place.left + place.size[1]
+            ]
+        wanted = resize_log_density(logits, pixels.shape[:2])[0]
+        torch.testing.assert_close(prediction.log_density, wanted, rtol=0, atol=1e-4)
 
 
 # ---------------------------------------------------------------------- what comes out
