@@ -92,6 +92,7 @@ def run(cfg: DictConfig, failures: list[str]) -> float | None:
     from omegaconf import OmegaConf
 
     from saliency_pred.training.launch import relaunchable
+    from saliency_pred.training.preemption import EXIT_CODE, Preempted
 
     hydra_cfg = HydraConfig.get()
     overrides = list(hydra_cfg.overrides.task)
@@ -104,6 +105,9 @@ def run(cfg: DictConfig, failures: list[str]) -> float | None:
             from saliency_pred.training.run import train_and_report
 
             return train_and_report(cfg, out)
+    except Preempted as stop:
+        print(f"{stop}; resume=auto out={out} goes on", file=sys.stderr)
+        raise SystemExit(EXIT_CODE) from None
     except (ValueError, TypeError, OSError) as error:  # Hydra would print a trace; the other jobs of a sweep go on
         failures.append(f"{' '.join(overrides)}: {error}" if several else str(error))
         return None

@@ -17,6 +17,7 @@ from saliency_pred.batch import WHOLE_VIEWING, Batch
 from saliency_pred.data.cache import DiskCache
 from saliency_pred.data.clips import Clips, ClipSampler
 from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
+from saliency_pred.data.loader import TrainLoader
 from saliency_pred.data.placement import Placement, ResizeRule, resize_image
 from saliency_pred.data.samplers import EvaluationSampler, Key, ShapeBatches, TrainSampler
 from saliency_pred.data.transforms import Augmentation
@@ -139,7 +140,8 @@ class SaliencyDataModule(pl.LightningDataModule):
                     "choose loader.resize=pad"
                 )
             batches = {"batch_sampler": ShapeBatches(sampler, batch_size, self._shape)}
-        return DataLoader(
+        kind = TrainLoader if isinstance(sampler, TrainSampler) else DataLoader
+        return kind(
             source,
             **batches,
             num_workers=self.workers,

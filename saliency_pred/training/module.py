@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from saliency_pred.batch import Batch
@@ -48,6 +49,8 @@ class SaliencyTraining(pl.LightningModule):
         self.config = config
         self.seed = seed
         self.table = ScoreTable()
+        self.sums: dict[str, Tensor] = {}
+        """Of the loss terms over the images of this epoch that this process has trained on, and their number."""
         bias = scorer.baseline
         self.register_buffer("centre_bias", None if bias is None else bias.density.float())
 
@@ -64,14 +67,26 @@ class SaliencyTraining(pl.LightningModule):
         if batch_idx == 0:
             words = [self.seed, self.current_epoch, self.global_rank]
             torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
+            self.sums = {}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         values = self.loss(self(batch), batch)
-        logged = {f"train/{name}": value.detach() for name, value in values.items()}
-        self.log_dict(logged, batch_size=len(batch), on_step=False, on_epoch=True, sync_dist=True)
+        for name, value in {**values, "images": torch.ones_like(values["loss"])}.items():
+            self.sums[name] = self.sums.get(name, 0) + value.detach() * len(batch)
+        if self.trainer.is_last_batch:
+            self.log_dict(self._means(), batch_size=1)
         self.log("loss", values["loss"].detach(), prog_bar=True, logger=False, batch_size=len(batch))
         return values["loss"]
+
+    def _means(self) -> dict[str, float]:
+        """Of the loss terms over the images of this epoch, of all processes."""
+        total = torch.stack(list(self.sums.values()))
+        if self.trainer.world_size > 1:
+            dist.all_reduce(total)
+        sums = dict(zip(self.sums, total.tolist(), strict=True))
+        images = sums.pop("images")
+        return {f"train/{name}": value / images for name, value in sums.items()}
 
     def on_validation_epoch_start(self) -> None:
         """Begin a new table."""

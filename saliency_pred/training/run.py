@@ -27,6 +27,7 @@ from saliency_pred.instantiate import instantiate
 from saliency_pred.model import CentreBiasPrior, SaliencyModel
 from saliency_pred.training.callbacks import History, Pictures, read_history
 from saliency_pred.training.module import SaliencyTraining
+from saliency_pred.training.preemption import Preemption
 from saliency_pred.weights.checkpoint import build_model, load_checkpoint
 from saliency_pred.weights.start import start_from
 
@@ -77,16 +78,20 @@ def train(cfg: DictConfig, out: Path) -> Path:
         cfg.seed,
     )
     callbacks = [instantiate(c) for c in cfg.callbacks.values() if c is not None]
-    callbacks += [History(out / "history.csv"), Pictures(out / "pictures")]
+    preemption = Preemption(out / "checkpoints" / "last.ckpt", data.batch_size)
+    callbacks += [History(out / "history.csv"), Pictures(out / "pictures"), preemption]
     logger = instantiate(cfg.logger) if cfg.logger.get("_target_") else False
     try:
         trainer: pl.Trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=logger, default_root_dir=str(out))
         trainer.fit(module, data, ckpt_path=begin, weights_only=True)
     except MisconfigurationException as error:
         raise ValueError(f"the trainer refuses its configuration: {error}") from error
+    finally:
+        preemption.close()
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if trainer.interrupted:
         raise KeyboardInterrupt
+    preemption.raise_if_received()
     return Path(best or out / "checkpoints" / "last.ckpt")
 
 
@@ -134,9 +139,16 @@ def _known(bias: CentreBias | None, data: SaliencyDataModule, remedy: str) -> Ce
 
 
 def quieten() -> None:
-    """Keep Lightning from printing what is as intended here: frozen layers in evaluation mode, few workers."""
+    """Keep Lightning from printing what is as intended here: frozen layers in evaluation mode, few workers,
+    a machine of a cluster used without its scheduler."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*in eval mode at the start of training.*", ".*does not have many workers.*", ".*LeafSpec.*"):
+    for message in (
+        ".*in eval mode at the start of training.*",
+        ".*does not have many workers.*",
+        ".*LeafSpec.*",
+        ".*your dataloader is not resumable.*",  # it is, by Preemption
+        ".*`srun` command is available.*",
+    ):
         warnings.filterwarnings("ignore", message)
 
 
