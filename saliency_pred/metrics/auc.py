@@ -7,13 +7,18 @@ does not depend on device, order or number of threads.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from saliency_pred.fixations import Fixations
-from saliency_pred.metrics.arguments import Places, bounds, check_fixations, check_maps, chunks, min_max
+from saliency_pred.metrics.arguments import against_fixations, check_maps, joined, places_on
+from saliency_pred.metrics.stack import Numbers, Places, Stack, min_max, stacks
+
+Counts = NDArray[np.int64]
 
 _BUCKETS = 16384
 """Into which pixels are sorted by value: some 10 times the number of fixations that an image has, and their
@@ -30,15 +35,13 @@ def auc(maps: Tensor, fixations: Fixations) -> Tensor:
         maps: (M, H, W), any scale.
         fixations: of these maps; each is a positive, also where several fall on one pixel.
     """
-    maps = check_maps(maps, fixations)
-    places = Places.of(maps, fixations)
-    values = []
-    for start, part in chunks(maps, places.most):
-        positives = places.values(start, part, -math.inf)
-        counts = places.counts[start : start + len(part)]
-        wins = _twice_lower(positives, part.flatten(1))
-        values.append(wins.double() / (2 * counts * part[0].numel()))
-    return _joined(values, maps)
+    return against_fixations(maps, fixations, uniform_area)
+
+
+def uniform_area(stack: Stack, places: Places) -> Numbers:
+    """(C,) :func:`auc`."""
+    wins = _twice_lower(places.values(stack, stack.maps, -math.inf), _pixels(stack), stack)
+    return _share(wins, 2 * places.count(stack) * stack.pixels)
 
 
 def auc_judd(maps: Tensor, fixations: Fixations) -> Tensor:
@@ -50,17 +53,15 @@ def auc_judd(maps: Tensor, fixations: Fixations) -> Tensor:
     Args:
         maps, fixations: as in :func:`auc`.
     """
-    maps = check_maps(maps, fixations)
-    places = Places.of(maps, fixations)
-    distinct = places.distinct(maps[:1].numel())
-    values = []
-    for start, part in chunks(maps, places.most):
-        positives = places.values(start, part, -math.inf)
-        fixated = distinct.values(start, part, math.inf)
-        counts, merged = (p.counts[start : start + len(part)] for p in (places, distinct))
-        wins = _twice_lower(positives, part.flatten(1)) - _twice_lower(positives, fixated)
-        values.append(wins.double() / (2 * counts * (part[0].numel() - merged)))
-    return _joined(values, maps)
+    return against_fixations(maps, fixations, judd_area)
+
+
+def judd_area(stack: Stack, places: Places) -> Numbers:
+    """(C,) :func:`auc_judd`."""
+    positives = places.values(stack, stack.maps, -math.inf)
+    wins = _twice_lower(positives, _pixels(stack), stack)
+    wins = wins - _twice_lower(positives, places.distinct.values(stack, stack.maps, math.inf))
+    return _share(wins, 2 * places.count(stack) * (stack.pixels - places.distinct.count(stack)))
 
 
 def auc_judd_mit(maps: Tensor, fixations: Fixations, merge: bool = True) -> Tensor:
@@ -78,19 +79,18 @@ def auc_judd_mit(maps: Tensor, fixations: Fixations, merge: bool = True) -> Tens
         merge: several fixations of one pixel count once, as in the binary maps that the MATLAB code reads; False:
             each is a positive (pysaliency's ``AUC_Judd``).
     """
-    maps = check_maps(maps, fixations)
-    distinct = Places.of(maps, fixations).distinct(maps[:1].numel())
-    places = distinct if merge else Places.of(maps, fixations)
-    values = []
-    for start, part in chunks(maps, places.most):
-        thresholds = places.values(start, part, math.inf).sort(1).values
-        fixated = distinct.values(start, part, -math.inf)
-        counts, merged = (p.counts[start : start + len(part), None] for p in (places, distinct))
-        hits = thresholds.shape[1] - _ranks(thresholds, places.values(start, part, -math.inf))[0]
-        above = part[0].numel() - _ranks(thresholds, part.flatten(1))[0]
-        above = above - (fixated.shape[1] - _ranks(thresholds, fixated)[0])
-        values.append(_trapezoid(above, hits, part[0].numel() - merged, counts))
-    return _joined(values, maps)
+    return against_fixations(maps, fixations, lambda stack, places: judd_mit_area(stack, places, merge))
+
+
+def judd_mit_area(stack: Stack, places: Places, merge: bool = True) -> Numbers:
+    """(C,) :func:`auc_judd_mit`."""
+    counted = places.distinct if merge else places
+    thresholds = counted.values(stack, stack.maps, math.inf).sort(1).values
+    hits, merged = (
+        _at_or_above(thresholds, p.values(stack, stack.maps, -math.inf)) for p in (counted, places.distinct)
+    )
+    above = _at_or_above(thresholds, _pixels(stack), stack) - merged
+    return _trapezoid(above, hits, stack.pixels - places.distinct.count(stack), counted.count(stack))
 
 
 def auc_judd_aim(maps: Tensor, fixations: Fixations) -> Tensor:
@@ -103,18 +103,17 @@ def auc_judd_aim(maps: Tensor, fixations: Fixations) -> Tensor:
     Args:
         maps, fixations: as in :func:`auc`.
     """
-    maps = check_maps(maps, fixations)
-    places = Places.of(maps, fixations)
-    values = []
-    for start, part in chunks(maps, places.most):
-        thresholds = places.values(start, part, math.inf).sort(1).values
-        pixels, counts = part[0].numel(), places.counts[start : start + len(part), None]
-        hits = (counts - torch.arange(thresholds.shape[1], device=maps.device)).clamp(min=0)
-        above = pixels - _ranks(thresholds, part.flatten(1))[0] - hits
-        area = _trapezoid(above, hits, counts.new_full(counts.shape, max(pixels - 2, 0)), counts)
-        low, high = bounds(part)
-        values.append(torch.where((low == high) & ~torch.isnan(area), 0.5, area))
-    return _joined(values, maps)
+    return against_fixations(maps, fixations, judd_aim_area)
+
+
+def judd_aim_area(stack: Stack, places: Places) -> Numbers:
+    """(C,) :func:`auc_judd_aim`."""
+    thresholds = places.values(stack, stack.maps, math.inf).sort(1).values
+    counts = places.count(stack)
+    hits = np.maximum(counts[:, None] - np.arange(thresholds.shape[1]), 0)
+    above = _at_or_above(thresholds, _pixels(stack), stack) - hits
+    area = _trapezoid(above, hits, np.full_like(counts, max(stack.pixels - 2, 0)), counts)
+    return np.where(stack.constant & ~np.isnan(area), 0.5, area)
 
 
 def auc_borji(maps: Tensor, fixations: Fixations, step: float = 0.1) -> Tensor:
@@ -130,15 +129,15 @@ def auc_borji(maps: Tensor, fixations: Fixations, step: float = 0.1) -> Tensor:
         fixations: of these maps; several on one pixel count once.
         step: between the thresholds 0, step, 2 * step ... 1.
     """
-    maps = check_maps(maps, fixations)
-    places = Places.of(maps, fixations).distinct(maps[:1].numel())
-    values = []
-    for start, part in chunks(maps, places.most):
-        part = min_max(part)
-        positives = places.values(start, part, -math.inf)
-        counts = places.counts[start : start + len(part), None]
-        values.append(_stepped(positives, part.flatten(1), step, counts, torch.full_like(counts, part[0].numel())))
-    return _joined(values, maps)
+    return against_fixations(maps, fixations, lambda stack, places: borji_area(stack, places, step))
+
+
+def borji_area(stack: Stack, places: Places, step: float = 0.1) -> Numbers:
+    """(C,) :func:`auc_borji`."""
+    maps = min_max(stack)
+    positives = places.distinct.values(stack, maps, -math.inf)
+    counts = places.distinct.count(stack)
+    return _stepped(positives, maps.flatten(1), step, counts, np.full_like(counts, stack.pixels))
 
 
 def sauc(maps: Tensor, fixations: Fixations, negatives: Fixations) -> Tensor:
@@ -150,16 +149,14 @@ def sauc(maps: Tensor, fixations: Fixations, negatives: Fixations) -> Tensor:
             (Tübingen takes all of all other images). Which they are is part of the result. NaN where a map
             has none.
     """
-    maps = check_maps(maps, fixations)
-    check_fixations(maps, negatives, "negatives")
-    places, others = Places.of(maps, fixations), Places.of(maps, negatives)
-    values = []
-    for start, part in chunks(maps, max(places.most, others.most)):
-        positives = places.values(start, part, -math.inf)
-        counts, other = (p.counts[start : start + len(part)] for p in (places, others))
-        wins = _twice_lower(positives, others.values(start, part, math.inf))
-        values.append(wins.double() / (2 * counts * other))
-    return _joined(values, maps)
+    return _against_others(maps, fixations, negatives, shuffled_area)
+
+
+def shuffled_area(stack: Stack, places: Places, others: Places) -> Numbers:
+    """(C,) :func:`sauc`."""
+    positives = places.values(stack, stack.maps, -math.inf)
+    wins = _twice_lower(positives, others.values(stack, stack.maps, math.inf))
+    return _share(wins, 2 * places.count(stack) * others.count(stack))
 
 
 def sauc_mit(maps: Tensor, fixations: Fixations, negatives: Fixations, step: float = 0.1) -> Tensor:
@@ -171,94 +168,116 @@ def sauc_mit(maps: Tensor, fixations: Fixations, negatives: Fixations, step: flo
         maps, fixations, step: as in :func:`auc_borji`.
         negatives: as in :func:`sauc`; several on one pixel count once.
     """
-    maps = check_maps(maps, fixations)
-    check_fixations(maps, negatives, "negatives")
-    pixels = maps[:1].numel()
-    places, others = (Places.of(maps, some).distinct(pixels) for some in (fixations, negatives))
-    values = []
-    for start, part in chunks(maps, max(places.most, others.most)):
-        part = min_max(part)
-        positives, negative = (p.values(start, part, -math.inf) for p in (places, others))
-        counts, other = (p.counts[start : start + len(part), None] for p in (places, others))
-        values.append(_stepped(positives, negative, step, counts, other))
-    return _joined(values, maps)
+    return _against_others(
+        maps, fixations, negatives, lambda stack, places, others: shuffled_mit_area(stack, places, others, step)
+    )
 
 
-def _joined(values: list[Tensor], maps: Tensor) -> Tensor:
-    return torch.cat(values) if values else maps.new_zeros(0, dtype=torch.float64)
+def shuffled_mit_area(stack: Stack, places: Places, others: Places, step: float = 0.1) -> Numbers:
+    """(C,) :func:`sauc_mit`."""
+    maps = min_max(stack)
+    positives, negatives = (p.distinct.values(stack, maps, -math.inf) for p in (places, others))
+    return _stepped(positives, negatives, step, places.distinct.count(stack), others.distinct.count(stack))
+
+
+def _against_others(
+    maps: Tensor, fixations: Fixations, negatives: Fixations, some: Callable[[Stack, Places, Places], Numbers]
+) -> Tensor:
+    maps = check_maps(maps)
+    places, others = places_on(maps, fixations), places_on(maps, negatives, "negatives")
+    return joined([some(stack, places, others) for stack in stacks(maps, max(places.most, others.most))], maps)
 
 
 # ---------------------------------------------------------------------- curves
 
 
-def _twice_lower(positives: Tensor, negatives: Tensor) -> Tensor:
+def _pixels(stack: Stack) -> Tensor:
+    return stack.maps.flatten(1)
+
+
+def _share(part: Counts, whole: Counts) -> Numbers:
+    """NaN of nothing."""
+    with np.errstate(invalid="ignore"):
+        return part / whole
+
+
+def _twice_lower(positives: Tensor, negatives: Tensor, stack: Stack | None = None) -> Counts:
     """(C,) twice the number of (positive, negative) pairs in which the negative is lower, plus once that of ties.
 
     Args:
         positives: (C, K), shorter rows filled up with -inf.
         negatives: (C, P), shorter rows filled up with inf.
+        stack: whose pixels the negatives are.
     """
-    below, upto = _ranks(positives.sort(1).values, negatives)
+    below, upto = _ranks(positives.sort(1).values, negatives, stack)
     return below.sum(1) + upto.sum(1)
 
 
-def _stepped(positives: Tensor, negatives: Tensor, step: float, counts: Tensor, others: Tensor) -> Tensor:
+def _at_or_above(thresholds: Tensor, values: Tensor, stack: Stack | None = None) -> Counts:
+    """How many of (C, P) values, filled up with -inf, are at or above each of (C, K) ascending thresholds."""
+    return values.shape[1] - _ranks(thresholds, values, stack)[0]
+
+
+def _stepped(positives: Tensor, negatives: Tensor, step: float, counts: Counts, others: Counts) -> Numbers:
     """(C,) area over the thresholds 0, step ... 1 of (C, K) and (C, P) values, filled up with -inf."""
+    if not 0 < step <= 1:
+        raise ValueError(f"step must be above 0 and at most 1, got {step}")
     # MATLAB's 0:step:1, which counts multiples of the step
     steps = torch.arange(int(1 / step + 1e-9) + 1, dtype=torch.float64, device=positives.device) * step
     steps = steps.expand(len(positives), -1).contiguous()
-    hits, false = (values.shape[1] - _ranks(steps, values)[0] for values in (positives, negatives))
-    return _trapezoid(false, hits, others, counts)
+    return _trapezoid(_at_or_above(steps, negatives), _at_or_above(steps, positives), others, counts)
 
 
-def _trapezoid(x: Tensor, y: Tensor, all_x: Tensor, all_y: Tensor) -> Tensor:
+def _trapezoid(x: Counts, y: Counts, all_x: Counts, all_y: Counts) -> Numbers:
     """(C,) share of the rectangle all_x by all_y that lies under the line from its far corner to (0, 0).
 
     Args:
-        x, y: (C, K) int64, the line's points in descending order.
-        all_x, all_y: (C, 1) int64.
+        x, y: (C, K), the line's points in descending order.
+        all_x, all_y: (C,).
     """
-    x, y = (torch.cat([whole, values, torch.zeros_like(whole)], 1) for whole, values in ((all_x, x), (all_y, y)))
+    zero = np.zeros_like(all_x)[:, None]
+    x, y = (np.concatenate([whole[:, None], points, zero], 1) for whole, points in ((all_x, x), (all_y, y)))
     twice = ((x[:, :-1] - x[:, 1:]) * (y[:, :-1] + y[:, 1:])).sum(1)
-    return twice.double() / (2 * all_x * all_y)[:, 0]
+    return _share(twice, 2 * all_x * all_y)
 
 
 # ---------------------------------------------------------------------- counting
 
 
-def _ranks(thresholds: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """How many of (C, P) values are below, and at or below, each of (C, K) ascending thresholds: (C, K) int64 each."""
+def _ranks(thresholds: Tensor, values: Tensor, stack: Stack | None = None) -> tuple[Counts, Counts]:
+    """How many of (C, P) values are below, and at or below, each of (C, K) ascending thresholds: (C, K) each.
+
+    Args:
+        stack: whose pixels the values are.
+    """
+    if stack is not None and not values.is_cuda and values.shape[1] > _BUCKETS:
+        rows = [_bucketed(*row) for row in zip(thresholds, values, stack.low, stack.high, strict=True)]
+        return np.stack([below for below, _ in rows]), np.stack([upto for _, upto in rows])
     if values.is_cuda:
         ordered = values.sort(1).values
-    elif values.shape[1] <= _BUCKETS:
-        ordered = torch.from_numpy(np.sort(values.contiguous().numpy(), axis=1))  # ten times as fast as torch's
     else:
-        rows = [_bucketed(*pair) for pair in zip(thresholds, values, strict=True)]
-        return torch.stack([below for below, _ in rows]), torch.stack([upto for _, upto in rows])
-    return torch.searchsorted(ordered, thresholds), torch.searchsorted(ordered, thresholds, right=True)
+        ordered = torch.from_numpy(np.sort(values.contiguous().numpy(), axis=1))  # ten times as fast as torch's
+    found = [torch.searchsorted(ordered, thresholds, right=right) for right in (False, True)]
+    return found[0].cpu().numpy(), found[1].cpu().numpy()
 
 
-def _bucketed(thresholds: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """:func:`_ranks` of (K,) and (P,), without sorting the values or searching most of them.
+def _bucketed(thresholds: Tensor, values: Tensor, low: float, high: float) -> tuple[Counts, Counts]:
+    """:func:`_ranks` of (K,) and (P,) between two bounds, without sorting the values or searching most of them.
 
     They fall into buckets by value, and only those that share a bucket with a threshold are searched. Rounding
     keeps the order of values, so a lower bucket holds lower values and the counts are exact.
     """
-    below = values.new_zeros((), dtype=torch.int64)
-    low, high = values.aminmax()
-    spread = float(high) - float(low)
-    scale = _BUCKETS / spread if spread > 0 else math.inf
-    limit = torch.finfo(values.dtype).max
-    if spread < limit and scale < limit:  # neither constant nor at the ends of the type's range
-        bucket = (values - low).mul_(scale).to(torch.int32)
-        size = torch.bincount(bucket)
-        place = ((thresholds.clamp(low, high) - low) * scale).to(torch.int64)
-        shared = torch.zeros(len(size), dtype=torch.bool)
+    below: Counts | int = 0
+    limits, spread = np.finfo(values.numpy().dtype), high - low
+    if limits.tiny * _BUCKETS < spread < limits.max:  # neither constant nor at the ends of the type's range
+        bucket = (values - low).mul_(_BUCKETS / spread).to(torch.int32)
+        size = torch.bincount(bucket).numpy()
+        place = ((thresholds.clamp(low, high) - low) * (_BUCKETS / spread)).to(torch.int64).numpy()
+        shared = np.zeros(len(size), dtype=bool)
         shared[place] = True
-        below = size.masked_fill(shared, 0).cumsum(0)[place]
-        searched = shared.index_select(0, bucket)
+        below = np.cumsum(np.where(shared, 0, size))[place]
+        searched = torch.from_numpy(shared).index_select(0, bucket)
         values = torch.from_numpy(values.numpy()[searched.numpy()])  # three times as fast as torch's
-    n = len(thresholds)
-    reached = torch.searchsorted(thresholds, values, right=True)  # how many thresholds are at or below
-    passed = torch.searchsorted(thresholds, values)  # how many are below
-    return tuple(below + torch.bincount(k, minlength=n + 1).cumsum(0)[:-1] for k in (reached, passed))  # type: ignore[return-value]
+    ordered = np.sort(values.numpy())
+    keys = thresholds.numpy()
+    return below + np.searchsorted(ordered, keys), below + np.searchsorted(ordered, keys, side="right")

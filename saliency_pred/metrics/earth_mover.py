@@ -9,7 +9,8 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array, vstack
 from torch import Tensor
 
-from saliency_pred.metrics.arguments import as_density, check_pair
+from saliency_pred.metrics.arguments import against_density
+from saliency_pred.metrics.stack import Numbers, Stack
 
 _ROUNDING = 1e-15
 """Mass below this is left over from dividing by sums and is not worth moving."""
@@ -31,13 +32,15 @@ def emd(maps: Tensor, density: Tensor, shrink: int = 32) -> Tensor:
     """
     if not isinstance(shrink, int) or shrink < 1:
         raise ValueError(f"shrink must be an integer of at least 1, got {shrink}")
-    a, b = check_pair(maps, density)
-    down, across = (area_shares(length, -(-length // shrink)).to(maps.device) for length in maps.shape[-2:])
-    values = []
-    for pair in zip(a.double(), b.double(), strict=True):
-        cells = [(down @ as_density(one[None])[0] @ across.T).cpu().numpy() for one in pair]
-        values.append(shrink * transport(*cells))
-    return torch.tensor(values, dtype=torch.float64, device=maps.device)
+    return against_density(maps, density, lambda stack, truth: least_work(stack, truth, shrink))
+
+
+def least_work(stack: Stack, truth: Stack, shrink: int = 32) -> Numbers:
+    """(C,) :func:`emd`."""
+    size = stack.maps.shape[1:]
+    down, across = (area_shares(length, -(-length // shrink)).to(stack.maps.device) for length in size)
+    cells = [(down @ some.density.double() @ across.T).cpu().numpy() for some in (stack, truth)]
+    return np.array([shrink * transport(*pair) for pair in zip(*cells, strict=True)])
 
 
 def area_shares(length: int, cells: int) -> Tensor:

@@ -6,13 +6,13 @@ float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+import numpy as np
 import torch
 from torch import Tensor
 
-from saliency_pred.metrics.arguments import as_density, centred, check_pair, chunks, total
+from saliency_pred.metrics.arguments import against_density
 from saliency_pred.metrics.pointwise import MIT_EPS
+from saliency_pred.metrics.stack import Numbers, Stack, total
 
 
 def cc(maps: Tensor, density: Tensor) -> Tensor:
@@ -23,14 +23,14 @@ def cc(maps: Tensor, density: Tensor) -> Tensor:
     Args:
         maps, density: (M, H, W), any scale; see :mod:`saliency_pred.metrics.functional`.
     """
-    return _each(maps, density, _correlation)
+    return against_density(maps, density, correlation)
 
 
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    (a, square_a, _), (b, square_b, _) = centred(a), centred(b)
-    defined = (square_a > 0) & (square_b > 0)
-    norm = torch.where(defined, (square_a * square_b).sqrt(), 1.0)
-    return torch.where(defined, total(a.mul_(b)) / norm, 0.0)
+def correlation(stack: Stack, truth: Stack) -> Numbers:
+    """(C,) :func:`cc`."""
+    norm = np.sqrt(stack.squares * truth.squares)
+    products = total(stack.deviation * truth.deviation)
+    return np.divide(products, norm, out=np.zeros_like(norm), where=norm > 0)
 
 
 def kld(maps: Tensor, density: Tensor, eps: float = MIT_EPS) -> Tensor:
@@ -44,13 +44,13 @@ def kld(maps: Tensor, density: Tensor, eps: float = MIT_EPS) -> Tensor:
         eps: changes the value a great deal on peaked maps; part of the result. ``MIT_EPS`` in the
             MIT/Tübingen benchmark, ``MATLAB_EPS`` in ``KLdiv.m``.
     """
+    return against_density(maps, density, lambda stack, truth: divergence(stack, truth, eps))
 
-    def one(a: Tensor, b: Tensor) -> Tensor:
-        s, g = as_density(a), as_density(b)
-        ratio = g / s.add_(eps)
-        return total(ratio.add_(eps).log_().mul_(g))
 
-    return _each(maps, density, one)
+def divergence(stack: Stack, truth: Stack, eps: float) -> Numbers:
+    """(C,) :func:`kld`."""
+    ratio = truth.density / (stack.density + eps)
+    return total(ratio.add_(eps).log_().mul_(truth.density))
 
 
 def sim(maps: Tensor, density: Tensor) -> Tensor:
@@ -61,7 +61,12 @@ def sim(maps: Tensor, density: Tensor) -> Tensor:
     Args:
         maps, density: (M, H, W), any scale.
     """
-    return _each(maps, density, lambda a, b: total(torch.minimum(as_density(a), as_density(b))))
+    return against_density(maps, density, intersection)
+
+
+def intersection(stack: Stack, truth: Stack) -> Numbers:
+    """(C,) :func:`sim`."""
+    return total(torch.minimum(stack.density, truth.density))
 
 
 def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
@@ -73,11 +78,9 @@ def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
     Args:
         maps, density: (M, H, W), any scale.
     """
-    return _each(maps, density, lambda a, b: total(torch.minimum(as_density(a, True), as_density(b, True))))
+    return against_density(maps, density, stretched_intersection)
 
 
-def _each(maps: Tensor, density: Tensor, some: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """(M,) float64 of ``some`` maps and densities at a time."""
-    maps, density = check_pair(maps, density)
-    values = [some(part, density[start : start + len(part)]) for start, part in chunks(maps)]
-    return torch.cat(values).double() if values else maps.new_zeros(0, dtype=torch.float64)
+def stretched_intersection(stack: Stack, truth: Stack) -> Numbers:
+    """(C,) :func:`sim_mit`."""
+    return total(torch.minimum(stack.stretched_density, truth.stretched_density))

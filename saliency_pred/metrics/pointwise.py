@@ -6,26 +6,23 @@ Conventions as in :mod:`saliency_pred.metrics.functional`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from saliency_pred.fixations import Fixations
-from saliency_pred.metrics.arguments import (
-    Places,
-    as_density,
-    centred,
-    check_log_density,
-    check_maps,
-    chunks,
-    fixation_mean,
-)
+from saliency_pred.metrics.arguments import against_fixations, check_log_density, check_maps, joined, places_on
+from saliency_pred.metrics.stack import Numbers, Places, Stack, host, stacks, total
 
 MIT_EPS = 2.2204e-16
 """Regularises KLD in the Python code of the MIT/Tübingen benchmark: MATLAB's eps to five digits."""
 
 MATLAB_EPS = 2.220446049250313e-16
 """MATLAB's eps, 2^-52: regularises KLD and IG in the MATLAB code of the MIT benchmark."""
+
+AIM_EPS = 1e-7
+"""Added to the standard deviation by the scorers of AIM 2024 and NTIRE 2026."""
 
 
 def nss(maps: Tensor, fixations: Fixations, ddof: int = 0) -> Tensor:
@@ -39,7 +36,7 @@ def nss(maps: Tensor, fixations: Fixations, ddof: int = 0) -> Tensor:
         fixations: of these maps; each counts, also where several fall on one pixel.
         ddof: 0 divides by the number of pixels N (Tübingen, AIM), 1 by N - 1 (MATLAB).
     """
-    return _standardised(maps, fixations, ddof, 0.0)
+    return against_fixations(maps, fixations, lambda stack, places: standardised(stack, places, ddof))
 
 
 def nss_aim(maps: Tensor, fixations: Fixations) -> Tensor:
@@ -50,20 +47,14 @@ def nss_aim(maps: Tensor, fixations: Fixations) -> Tensor:
     Args:
         maps, fixations: as in :func:`nss`.
     """
-    return _standardised(maps, fixations, 0, 1e-7)
+    return against_fixations(maps, fixations, lambda stack, places: standardised(stack, places, 0, AIM_EPS))
 
 
-def _standardised(maps: Tensor, fixations: Fixations, ddof: int, eps: float) -> Tensor:
-    maps = check_maps(maps, fixations)
-    places = Places.of(maps, fixations)
-    values = []
-    for start, part in chunks(maps, places.most):
-        deviation, square, scale = centred(part)
-        counts = places.counts[start : start + len(part)]
-        mean = places.values(start, deviation, 0.0).double().sum(1) / counts
-        std = (square / (part[0].numel() - ddof)).sqrt() + eps / scale
-        values.append(torch.where((square > 0) | (counts == 0), mean / std, 0.0))
-    return torch.cat(values) if values else maps.new_zeros(0, dtype=torch.float64)
+def standardised(stack: Stack, places: Places, ddof: int, eps: float = 0.0) -> Numbers:
+    """(C,) :func:`nss`; ``eps`` is added to the standard deviation."""
+    mean = places.means(stack, stack.deviation)
+    std = np.sqrt(stack.squares / (stack.pixels - ddof)) + eps / stack.scale
+    return np.where(stack.constant, 0 * mean, mean / np.where(stack.constant, 1.0, std))
 
 
 def log_likelihood(log_density: Tensor, fixations: Fixations) -> Tensor:
@@ -78,9 +69,20 @@ def log_likelihood(log_density: Tensor, fixations: Fixations) -> Tensor:
     Raises:
         ValueError: a density does not sum to 1 (see ``LOG_TOLERANCE``).
     """
-    log_density = check_log_density(log_density, fixations)
-    uniform = math.log(log_density.shape[-2] * log_density.shape[-1])
-    return (fixation_mean(log_density, Places.of(log_density, fixations)) + uniform) / math.log(2)
+    log_density = check_maps(log_density)
+    places = places_on(log_density, fixations)
+    return joined(list(_bits(log_density, places, "log_density")), log_density)
+
+
+def bits_per_fixation(stack: Stack, places: Places) -> Numbers:
+    """(C,) :func:`log_likelihood`."""
+    return (places.means(stack, stack.maps) + math.log(stack.pixels)) / math.log(2)
+
+
+def _bits(log_density: Tensor, places: Places, name: str) -> Iterator[Numbers]:
+    for stack in stacks(log_density, places.most, infinite=True):
+        check_log_density(stack, total(stack.maps.exp()), name)
+        yield bits_per_fixation(stack, places)
 
 
 def ig(log_density: Tensor, baseline_log_density: Tensor, fixations: Fixations) -> Tensor:
@@ -98,17 +100,17 @@ def ig(log_density: Tensor, baseline_log_density: Tensor, fixations: Fixations) 
     Raises:
         ValueError: a density does not sum to 1 (see ``LOG_TOLERANCE``); the baseline's is 0 at a fixation.
     """
-    log_density = check_log_density(log_density, fixations)
-    baseline = check_log_density(baseline_log_density, fixations, "baseline_log_density")
-    places = Places.of(log_density, fixations)
-    reference = fixation_mean(baseline, places)
+    log_density, baseline = check_maps(log_density), check_maps(baseline_log_density)
+    places = places_on(log_density, fixations)
+    places_on(baseline, fixations)
+    reference = joined(list(_bits(baseline, places, "baseline_log_density")), baseline)
     impossible = (reference == -math.inf).nonzero()
     if len(impossible):
         raise ValueError(
             f"baseline_log_density is -inf at fixations of map {int(impossible[0])} (of {len(impossible)} in all): "
             "nothing can be measured against it; mix a small uniform density into the baseline"
         )
-    return (fixation_mean(log_density, places) - reference) / math.log(2)
+    return joined(list(_bits(log_density, places, "log_density")), log_density) - reference
 
 
 def ig_mit(maps: Tensor, baseline: Tensor, fixations: Fixations, eps: float = MATLAB_EPS) -> Tensor:
@@ -122,14 +124,19 @@ def ig_mit(maps: Tensor, baseline: Tensor, fixations: Fixations, eps: float = MA
         fixations: of these maps; several on one pixel count once.
         eps: part of the result.
     """
-    maps, baseline = check_maps(maps, fixations), check_maps(baseline, fixations)
-    places = Places.of(maps, fixations).distinct(maps[:1].numel())
+    maps, baseline = check_maps(maps), check_maps(baseline)
+    places = places_on(maps, fixations)
+    places_on(baseline, fixations)
+    pairs = zip(stacks(maps), stacks(baseline), strict=True)
+    return joined([gain_in_bits(stack, other, places, eps) for stack, other in pairs], maps)
 
-    def bits(stack: Tensor) -> Tensor:
-        # Of the stretching only the shift of the lowest value to 0 is left after the division by the sum
-        parts = ((start, as_density(part, shift=True)) for start, part in chunks(stack, places.most))
-        sums = [(places.values(start, p, 1.0).double() + eps).log2().sum(1) for start, p in parts]
-        return torch.cat(sums) if sums else stack.new_zeros(0, dtype=torch.float64)
+
+def gain_in_bits(stack: Stack, baseline: Stack, places: Places, eps: float) -> Numbers:
+    """(C,) :func:`ig_mit`."""
+
+    def bits(some: Stack) -> Tensor:
+        return (places.distinct.values(some, some.stretched_density, 1.0).double() + eps).log2()
 
     # What rows are filled up with is the same in both and cancels
-    return (bits(maps) - bits(baseline)) / places.counts
+    with np.errstate(invalid="ignore"):
+        return host((bits(stack) - bits(baseline)).sum(1)) / places.distinct.count(stack)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as nnf
@@ -13,8 +15,20 @@ from torch import Tensor
 
 from saliency_pred.density import log_normalise
 from saliency_pred.fixations import Fixations, OutsidePolicy
-from saliency_pred.metrics import functional as F
-from saliency_pred.metrics.arguments import LOG_TOLERANCE, as_density, min_max, total
+from saliency_pred.metrics.arguments import LOG_TOLERANCE, check_log_density, check_truth, places_on
+from saliency_pred.metrics.auc import (
+    borji_area,
+    judd_aim_area,
+    judd_area,
+    judd_mit_area,
+    shuffled_area,
+    shuffled_mit_area,
+    uniform_area,
+)
+from saliency_pred.metrics.earth_mover import least_work
+from saliency_pred.metrics.mapwise import correlation, divergence, intersection, stretched_intersection
+from saliency_pred.metrics.pointwise import AIM_EPS, MIT_EPS, bits_per_fixation, gain_in_bits, standardised
+from saliency_pred.metrics.stack import Numbers, Places, Stack, min_max, total
 
 Kind = Literal["map", "density", "log_density"]
 """What a prediction's values are: any real numbers; a density up to its sum; natural logarithms of one."""
@@ -75,7 +89,7 @@ class Preset:
 
     name: str
     metrics: tuple[str, ...]
-    eps: float = F.MIT_EPS
+    eps: float = MIT_EPS
     ddof: int = 0
     merge: bool = False
     negatives: int | None = None
@@ -152,7 +166,6 @@ class Preset:
         else:
             raise ValueError(f"{name}: neither fixations nor a human density to score against")
         map_, log_density = self.prepare(prediction, (height, width), kind, name)
-        values: dict[str, Tensor] = {}
         given = {
             part
             for part, value in (
@@ -164,58 +177,20 @@ class Preset:
             if value is not None
         }
         missing = self.unavailable(kind, given)
-        here = None if fixations is None else self._counted(fixations)
-        truth = None if density is None else density[None].to(map_)
-        if truth is not None:
-            low, high = truth.aminmax()
-            if low < 0:
-                raise ValueError(f"the human density of {name} has {int((truth < 0).sum())} negative pixels")
-            if high == 0:
-                raise ValueError(f"the human density of {name} is zero everywhere")
-        likelihoods = [m for m in ("ig", "log_likelihood") if m in self.metrics and m not in missing]
-        if likelihoods:
-            assert log_density is not None
-            assert here is not None
-            row, column = here.pixels()
-            zeros = int((log_density[0, row, column] == -torch.inf).sum())
-            if zeros:
-                raise ValueError(
-                    f"{name}: the density is 0 at {zeros} of {len(here)} fixations, which makes {likelihoods[0]} -inf; "
-                    "mix a small uniform density into it (pictures of 8 bits lose the tail of a density: write .npy, "
-                    "HDF5 or log densities), or score it as what it is (maps=map)"
-                )
-        for metric in self.metrics:
-            if metric not in missing:
-                values[metric] = self._value(metric, map_, log_density, here, truth, baseline_log_density, negatives)
-        return {metric: float(value) for metric, value in values.items()}
-
-    def _value(
-        self,
-        metric: str,
-        map_: Tensor,
-        log_density: Tensor | None,
-        fixations: Fixations | None,
-        density: Tensor | None,
-        baseline: Tensor | None,
-        negatives: Fixations | None,
-    ) -> Tensor:
-        function = getattr(F, metric)
-        needs = NEEDS[metric]
-        if metric == "ig":
-            assert baseline is not None
-            return function(log_density, baseline[None].to(map_), fixations)
-        if metric == "log_likelihood":
-            return function(log_density, fixations)
-        if metric == "ig_mit":
-            assert baseline is not None
-            return function(map_, baseline[None].to(map_).exp(), fixations, eps=self.eps)
-        if "negatives" in needs:
-            return function(map_, fixations, negatives)
-        if metric == "nss":
-            return function(map_, fixations, ddof=self.ddof)
-        if metric == "kld":
-            return function(map_, density, eps=self.eps)
-        return function(map_, density if "density" in needs else fixations)
+        metrics = [metric for metric in self.metrics if metric not in missing]
+        try:
+            scene = _Scene(
+                self,
+                map_,
+                log_density,
+                None if fixations is None else places_on(map_, self._counted(fixations)),
+                None if negatives is None else places_on(map_, negatives, "negatives"),
+                None if density is None else density[None].to(map_),
+                None if baseline_log_density is None else baseline_log_density[None].to(map_),
+            )
+            return {metric: float(_VALUES[metric](scene)[0]) for metric in metrics}
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
     def prepare(
         self, prediction: Tensor, size: tuple[int, int], kind: Kind, name: str = "the map"
@@ -245,12 +220,12 @@ class Preset:
             )
         if kind == "map":
             if self.stretch:
-                values = min_max(values)
+                values = min_max(Stack(values))
             values = values if fits else resized(values, size, self.resize)
             return self._quantised(values), None
         if kind == "log_density":
             density = values.exp()
-            log_sum = float(total(density).log())
+            log_sum = math.log(max(float(total(density)[0]), 5e-324))
             if not abs(log_sum) < self.log_tolerance:
                 raise ValueError(
                     f"{name}: no log density, the logarithm of its sum is {log_sum:.4g} and may be off by "
@@ -265,9 +240,9 @@ class Preset:
                 raise ValueError(
                     f"{name}: no density, {int((values < 0).sum())} pixels are negative (maps=log_density?)"
                 )
-            density = as_density(values)
+            density = Stack(values).density
             if not fits:
-                density = as_density(resized(density, size, self.resize).clamp(min=0))
+                density = Stack(resized(density, size, self.resize).clamp(min=0)).density
             log_density = density.log()
         else:
             raise ValueError(f"{name}: kind {kind!r} is none of 'map', 'density', 'log_density'")
@@ -277,7 +252,7 @@ class Preset:
         return self._quantised(density), log_density
 
     def _quantised(self, values: Tensor) -> Tensor:
-        return (255 * min_max(values)).round() if self.quantise else values
+        return (255 * min_max(Stack(values))).round() if self.quantise else values
 
     def _counted(self, fixations: Fixations) -> Fixations:
         """Fixations inside the image, merged where the preset merges them."""
@@ -299,6 +274,81 @@ class Preset:
         found["unscorable"] = "images without fixations are left out of the metrics of fixations and counted"
         found["constant_map"] = "AUC .5, NSS and CC 0; KLD, SIM and EMD of the uniform map"
         return found
+
+
+class _Scene:
+    """One image to be scored; what several metrics need is computed once, when it is first asked for."""
+
+    def __init__(
+        self,
+        rule: Preset,
+        map_: Tensor,
+        log_density: Tensor | None,
+        places: Places | None,
+        others: Places | None,
+        density: Tensor | None,
+        baseline: Tensor | None,
+    ) -> None:
+        self.rule = rule
+        self.stack = Stack(map_)
+        self.log_density = log_density
+        # What is missing is asked for by no metric that is computed
+        self.places = cast(Places, places)
+        self.others = cast(Places, others)
+        self.density = density
+        self.baseline = cast(Tensor, baseline)
+
+    @cached_property
+    def truth(self) -> Stack:
+        truth = Stack(cast(Tensor, self.density))
+        check_truth(truth)
+        return truth
+
+    @cached_property
+    def likelihood(self) -> Numbers:
+        """Of the prediction, in bit per fixation."""
+        stack = Stack(cast(Tensor, self.log_density), infinite=True)
+        bits = bits_per_fixation(stack, self.places)
+        if bits[0] == -math.inf:
+            zeros = int((self.places.values(stack, stack.maps, 0.0) == -math.inf).sum())
+            raise ValueError(
+                f"the density is 0 at {zeros} of {len(self.places.pixel)} fixations, so its likelihood is 0 and its "
+                "information gain -inf; mix a small uniform density into it (pictures of 8 bits lose the tail of a "
+                "density: write .npy, HDF5 or log densities), or score it as what it is (maps=map)"
+            )
+        return bits
+
+    @cached_property
+    def baseline_likelihood(self) -> Numbers:
+        """Of the baseline, in bit per fixation."""
+        stack = Stack(self.baseline, infinite=True)
+        check_log_density(stack, total(stack.maps.exp()), "the baseline of information gain")
+        bits = bits_per_fixation(stack, self.places)
+        if bits[0] == -math.inf:
+            raise ValueError("the baseline of information gain is 0 at a fixation: nothing can be measured against it")
+        return bits
+
+
+_VALUES: dict[str, Callable[[_Scene], Numbers]] = {
+    "auc": lambda s: uniform_area(s.stack, s.places),
+    "auc_judd": lambda s: judd_area(s.stack, s.places),
+    "auc_judd_mit": lambda s: judd_mit_area(s.stack, s.places),
+    "auc_judd_aim": lambda s: judd_aim_area(s.stack, s.places),
+    "auc_borji": lambda s: borji_area(s.stack, s.places),
+    "sauc": lambda s: shuffled_area(s.stack, s.places, s.others),
+    "sauc_mit": lambda s: shuffled_mit_area(s.stack, s.places, s.others),
+    "nss": lambda s: standardised(s.stack, s.places, s.rule.ddof),
+    "nss_aim": lambda s: standardised(s.stack, s.places, 0, AIM_EPS),
+    "ig": lambda s: s.likelihood - s.baseline_likelihood,
+    "ig_mit": lambda s: gain_in_bits(s.stack, Stack(s.baseline.exp()), s.places, s.rule.eps),
+    "log_likelihood": lambda s: s.likelihood,
+    "cc": lambda s: correlation(s.stack, s.truth),
+    "kld": lambda s: divergence(s.stack, s.truth, s.rule.eps),
+    "sim": lambda s: intersection(s.stack, s.truth),
+    "sim_mit": lambda s: stretched_intersection(s.stack, s.truth),
+    "emd": lambda s: least_work(s.stack, s.truth),
+}
+"""Metric → its value, (1,), the arguments having been checked."""
 
 
 def _first_of_each(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics import functional as F
-from saliency_pred.metrics.arguments import as_density
 from saliency_pred.metrics.presets import resized
+from saliency_pred.metrics.stack import Stack
 
 ROWS = list(csv.DictReader((Path(__file__).parents[1] / "reference" / "metrics.csv").open()))
 CASES = sorted({row["case"] for row in ROWS})
@@ -239,7 +239,7 @@ def distinct(pixels: np.ndarray) -> np.ndarray:
 
 
 def log_density(values: np.ndarray, dtype: torch.dtype) -> Tensor:
-    return as_density(torch.from_numpy(values)[None]).log().to(dtype)
+    return Stack(torch.from_numpy(values)[None]).density.log().to(dtype)
 
 
 @functools.cache

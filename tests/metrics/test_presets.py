@@ -162,7 +162,7 @@ def test_maps_that_are_not_what_they_are_said_to_be(scenes: dict[str, Case]) -> 
     for kind in ("map", "density", "log_density"):
         with pytest.raises(ValueError, match="sun: 2 pixels are NaN or infinite"):
             rule.score(broken, *rest, kind=kind, name="sun")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="human density of sun is zero everywhere"):
+    with pytest.raises(ValueError, match="sun: the human density of map 0 is zero everywhere"):
         rule.score(prediction, rest[0], torch.zeros_like(prediction), name="sun")
     with pytest.raises(TypeError, match="must be Fixations"):
         rule.score(prediction, rest[1])  # type: ignore[arg-type]
@@ -235,7 +235,7 @@ def test_impossible_fixations_are_refused(kind: str, scenes: dict[str, Case]) ->
 
 def test_baselines_that_are_none(scenes: dict[str, Case]) -> None:
     prediction, here, density, baseline, others = parts(scenes["t48"])
-    with pytest.raises(ValueError, match="baseline_log_density: map 0 is no log density"):
+    with pytest.raises(ValueError, match="the map: the baseline of information gain: map 0 is no log density"):
         preset("tuebingen").score(prediction, here, density, baseline + 0.1, others, kind="density")
 
 
@@ -243,7 +243,7 @@ def test_negative_human_density_names_the_image(scenes: dict[str, Case]) -> None
     prediction, here, density, *rest = parts(scenes["t48"])
     broken = density.clone()
     broken[0, 0] = -1e-6
-    with pytest.raises(ValueError, match="human density of sun has 1 negative pixels"):
+    with pytest.raises(ValueError, match="sun: the human density of map 0 has 1 negative pixels"):
         preset("tuebingen").score(prediction, here, broken, *rest, name="sun")
 
 

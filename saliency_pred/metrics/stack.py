@@ -1,0 +1,228 @@
+"""Some maps at a time, and what several metrics need of them.
+
+Pixels stay on their device and in their type. What is one number a map is float64 on the host, so that it is
+computed in the same way whatever the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from saliency_pred.fixations import Fixations
+
+Numbers = NDArray[np.float64]
+"""(C,), one a map."""
+
+_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 25}
+"""Pixels treated together: on a processor what stays in its cache, on a GPU what fills it."""
+
+_RANGE = 1e-30, 1e30
+"""float32 values beyond are treated in float64: their squares and sums are not numbers of float32."""
+
+
+class Stack:
+    """Maps and what is computed of them, once, when it is first asked for.
+
+    Args:
+        maps: (C, H, W), float32 or float64.
+        first: number of the first map, for messages.
+        infinite: whether pixels of -inf are allowed, as in log densities.
+
+    Raises:
+        ValueError: pixels that are NaN or infinite.
+    """
+
+    def __init__(self, maps: Tensor, first: int = 0, infinite: bool = False) -> None:
+        self.first = first
+        self.maps = maps
+        flat = maps.flatten(1)
+        # The whole tensor at once is twice as fast as along a dimension
+        extremes = flat.aminmax() if len(flat) == 1 else flat.aminmax(dim=1)
+        self.low, self.high = (host(value.reshape(-1)) for value in extremes)
+        largest = np.maximum(self.high, 0 if infinite else -self.low)
+        if not np.isfinite(largest).all():
+            self._refuse(infinite)
+        self.largest = largest
+        if maps.dtype == torch.float32 and not infinite:
+            beyond = (largest > _RANGE[1]) | ((largest < _RANGE[0]) & (largest > 0))
+            if beyond.any():
+                self.maps = maps.double()
+
+    def _refuse(self, infinite: bool) -> None:
+        bad = torch.isnan(self.maps) | (self.maps == torch.inf) if infinite else ~torch.isfinite(self.maps)
+        counts = host(bad.flatten(1).sum(1))
+        m = int(np.flatnonzero(counts)[0])
+        raise ValueError(f"map {self.first + m} has {int(counts[m])} pixels that are NaN or infinite")
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    @property
+    def pixels(self) -> int:
+        """H * W."""
+        return self.maps[0].numel()
+
+    @property
+    def constant(self) -> NDArray[np.bool_]:
+        """(C,), whether all pixels are equal."""
+        return self.low == self.high
+
+    @cached_property
+    def sums(self) -> Numbers:
+        """Of the pixels."""
+        return total(self.maps)
+
+    @cached_property
+    def density(self) -> Tensor:
+        """(C, H, W) that sum to 1: shifted to 0 if negative, uniform if zero everywhere."""
+        if (self.low < 0).any():
+            return self._normalised(np.minimum(self.low, 0))
+        return self._divided(self.maps, self.sums)
+
+    @cached_property
+    def stretched_density(self) -> Tensor:
+        """(C, H, W) that sum to 1: shifted so that the lowest pixel is 0, uniform if constant."""
+        return self._normalised(self.low)
+
+    def _normalised(self, shift: Numbers) -> Tensor:
+        maps = self.maps - self.spread(shift)
+        return self._divided(maps, total(maps))
+
+    def _divided(self, maps: Tensor, sums: Numbers) -> Tensor:
+        empty = sums == 0
+        maps = maps / self.spread(np.where(empty, 1.0, sums))
+        if empty.any():
+            maps[torch.from_numpy(empty).to(maps.device)] = 1 / self.pixels
+        return maps
+
+    @cached_property
+    def deviation(self) -> Tensor:
+        """(C, H, W) deviations from the maps' means, divided by :attr:`scale`."""
+        maps, sums = self.maps, self.sums
+        if (self.scale != 1).any():
+            maps = maps / self.spread(self.scale)
+            sums = total(maps)
+        deviation = maps - self.spread(sums / self.pixels)
+        # The mean was rounded to the maps' type: what that left over is taken off
+        deviation -= self.spread(total(deviation) / self.pixels)
+        return deviation
+
+    @cached_property
+    def scale(self) -> Numbers:
+        """Powers of 2 that maps are divided by so that squares stay numbers of their type; mostly 1."""
+        usual = ((self.largest > 1e-9) & (self.largest < 1e9)) | (self.largest == 0)
+        return np.where(usual, 1.0, np.exp2(np.floor(np.log2(np.where(usual, 1.0, self.largest)))))
+
+    @cached_property
+    def squares(self) -> Numbers:
+        """Sums of the squared deviations; exactly 0 for a constant map."""
+        rows = torch.linalg.vector_norm(self.deviation, dim=-1)
+        return np.where(self.constant, 0.0, host(rows.double().square().sum(-1)))
+
+    def spread(self, numbers: Numbers) -> Tensor | float:
+        """One number a map, to be combined with the pixels."""
+        if len(numbers) == 1:
+            return float(numbers[0])
+        return torch.from_numpy(numbers).to(self.maps)[:, None, None]
+
+
+def stacks(maps: Tensor, widest: int = 0, infinite: bool = False) -> Iterator[Stack]:
+    """As many maps at a time as suit the device; memory is bounded by them.
+
+    Args:
+        maps: (M, H, W).
+        widest: values that are held for every map besides its pixels, such as negatives.
+        infinite: see :class:`Stack`.
+    """
+    each = max(maps[:1].numel(), widest, 1)
+    at_once = max(1, _AT_ONCE.get(maps.device.type, _AT_ONCE["cuda"]) // each)
+    for start in range(0, len(maps), at_once):
+        yield Stack(maps[start : start + at_once], start, infinite)
+
+
+def host(values: Tensor) -> Numbers:
+    """On the host, float64."""
+    return values.cpu().numpy().astype(np.float64)
+
+
+def total(maps: Tensor) -> Numbers:
+    """Sums of (C, H, W): rows in their own type, which adds pairwise, then the rows in float64."""
+    return host(maps.sum(-1).sum(-1, dtype=torch.float64))
+
+
+def min_max(stack: Stack) -> Tensor:
+    """(C, H, W) float64 maps stretched to [0, 1]; a constant one becomes 0 everywhere."""
+    width = np.where(stack.constant, 1.0, stack.high - stack.low)
+    return (stack.maps.double() - stack.spread(stack.low)) / stack.spread(width)
+
+
+class Places:
+    """The pixels of fixations, ordered by map.
+
+    Args:
+        pixel: (n,) int64, row * W + column.
+        counts: (M,) int64, how many each map has.
+        pixels: H * W.
+    """
+
+    def __init__(self, pixel: Tensor, counts: NDArray[np.int64], pixels: int) -> None:
+        self.pixel = pixel
+        self.counts = counts
+        self.pixels = pixels
+        self._ends = [0, *accumulate(counts.tolist())]
+
+    @classmethod
+    def of(cls, fixations: Fixations, size: tuple[int, int]) -> Places:
+        """Of fixations on maps of this (height, width); they keep their order within a map.
+
+        Raises:
+            ValueError: a fixation lies outside.
+        """
+        row, column = fixations.pixels()
+        pixel, pixels = row * size[1] + column, size[0] * size[1]
+        if fixations.num_maps == 1:
+            return cls(pixel, np.array([len(pixel)]), pixels)
+        order = torch.argsort(fixations.map_index, stable=True)
+        return cls(pixel[order], fixations.counts.cpu().numpy(), pixels)
+
+    @property
+    def most(self) -> int:
+        """The largest number that a map has."""
+        return int(self.counts.max(initial=0))
+
+    @cached_property
+    def distinct(self) -> Places:
+        """Several fixations of one pixel as one."""
+        number = torch.arange(len(self.counts)).repeat_interleave(torch.from_numpy(self.counts))
+        key = (number.to(self.pixel.device) * self.pixels + self.pixel).unique()
+        counts = torch.bincount(key.div(self.pixels, rounding_mode="floor"), minlength=len(self.counts))
+        return Places(key % self.pixels, counts.cpu().numpy(), self.pixels)
+
+    def count(self, stack: Stack) -> NDArray[np.int64]:
+        """(C,), how many the maps of a stack have."""
+        return self.counts[stack.first : stack.first + len(stack)]
+
+    def values(self, stack: Stack, maps: Tensor, fill: float) -> Tensor:
+        """(C, K) values of ``maps``, made of those in ``stack``; rows of fewer than K end in ``fill``."""
+        first = stack.first
+        pixel = self.pixel[self._ends[first] : self._ends[first + len(stack)]]
+        if len(stack) == 1:
+            return maps.flatten()[pixel][None]
+        counts = torch.from_numpy(self.count(stack)).to(maps.device)
+        filled = torch.arange(int(self.count(stack).max()), device=maps.device) < counts[:, None]
+        index = torch.zeros(filled.shape, dtype=torch.int64, device=maps.device)
+        index[filled] = pixel
+        return maps.flatten(1).gather(1, index).masked_fill_(~filled, fill)
+
+    def means(self, stack: Stack, maps: Tensor) -> Numbers:
+        """Of the values of ``maps``, NaN without any; added in a fixed order, the same every time."""
+        sums = host(self.values(stack, maps, 0.0).double().sum(1))
+        with np.errstate(invalid="ignore"):
+            return sums / self.count(stack)
