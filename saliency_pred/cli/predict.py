@@ -1,6 +1,6 @@
-"""predict where people look in images
+"""predict where people look in images and videos
 
-usage: saliency predict IMAGE|FOLDER|PATTERN|-... [key=value ...]
+usage: saliency predict IMAGE|VIDEO|FOLDER|PATTERN|-... [key=value ...]
 
   saliency predict photo.jpg
   saliency predict photos/ 'more/*.png' out=predictions write=[npy,overlay,sheet]
@@ -10,6 +10,8 @@ usage: saliency predict IMAGE|FOLDER|PATTERN|-... [key=value ...]
   saliency predict old.png new.png compare=true regions=boxes.json
   saliency predict photo.jpg time=true
   saliency predict photo.jpg ckpt=runs/mine/checkpoints/best.ckpt
+  saliency predict clip.mp4 write_video=[maps,npy]
+  saliency predict frames/ fps=30
 
 Without ckpt the weights that ship with the package are used. Below out:
   predictions.json   of every image: entropy, distance from the centre bias, scores of the regions
@@ -18,6 +20,12 @@ Without ckpt the weights that ship with the package are used. Below out:
   NAME_overlay.jpg   the same over the image
 and what else write names: png16 (NAME_density.png), hdf5 (NAME.h5), regions (NAME_regions.jpg), sheet
 (contact_sheet.jpg), and with time=true gif (NAME_time.gif), apng (NAME_time.png).
+Of each video:
+  NAME.json          frames, settings, speed
+  NAME_maps.mp4      a map a frame: 10-bit H.264 with the video's time stamps
+  NAME_overlay.mp4   the same over the video
+and what else write_video names: npy (NAME.npy), hdf5 (NAME.h5): log densities, float32 (F, H, W). A folder is taken
+for a video if fps is given. A video that was stopped half-way goes on where it stopped.
 What is there already, made with the same settings, is passed over (resume=false predicts it again). A file that
 cannot be read is named and passed over; the exit code is then 2.
 """
@@ -37,22 +45,23 @@ from saliency_pred.cli.compose import compose
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from saliency_pred.inference.predictor import Predictor
     from saliency_pred.inference.regions import Region
     from saliency_pred.inference.run import Options, Outcome
 
 SHEET = "sheet"
-VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
 
 
 def main(files: list[str], overrides: list[str]) -> int:
-    """Predict every image, whatever becomes of the others."""
+    """Predict every image and video, whatever becomes of the others."""
     cfg = compose("predict", [f"+{o}" if o.startswith("regions.") else o for o in overrides])
     if not files:
-        raise ValueError("name at least one image or folder: saliency predict IMAGE... [out=DIR]")
+        raise ValueError("name at least one image, video or folder: saliency predict IMAGE... [out=DIR]")
     options = read_options(cfg)
     files, missing = expand(files)
-    images = find_images(files)
-    if not images:
+    videos = [name for name in files if is_video(Path(name).expanduser(), cfg.fps is not None)]
+    images = find_images([name for name in files if name not in videos])
+    if not images and not videos:
         raise FileNotFoundError(missing[0] if missing else "the list of images is empty")
 
     from tqdm import tqdm
@@ -69,6 +78,11 @@ def main(files: list[str], overrides: list[str]) -> int:
         batch_size=cfg.batch_size,
     )
     out = Path(cfg.out)
+    failures = predict_videos(predictor, videos, out, cfg)
+    if not images:
+        for failure in failures + missing:
+            print(f"error: {failure}", file=sys.stderr)
+        return 2 if failures or missing else 0
     if cfg.compare:
         outcome = compare_files(predictor, images, out, options)
     else:
@@ -76,7 +90,7 @@ def main(files: list[str], overrides: list[str]) -> int:
             outcome = predict_files(predictor, images, out, options, cfg.resume, bar.update)
     sheets = write_sheets(outcome, out) if SHEET in kinds_of(cfg) else []
     report(outcome, len(images), out, sheets)
-    failures = [failure["error"] for failure in outcome.failed] + missing
+    failures += [failure["error"] for failure in outcome.failed] + missing
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
     return 2 if failures else 0
@@ -139,15 +153,48 @@ def expand(files: Sequence[str]) -> tuple[list[str], list[str]]:
     listed = [line.rstrip("\n") for line in sys.stdin] if "-" in files else []
     for name in [n for f in files for n in (listed if f == "-" else [f]) if n.strip()]:
         path = Path(name).expanduser()
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.exists():
-            missing.append(f"{name} is a video; saliency predict takes images")
-        elif path.exists():
+        if path.exists():
             found.append(name)
         elif matches := sorted(glob.glob(str(path), recursive=True)):
             found += matches
         else:
             missing.append(f"no such image or folder: {name}")
     return found, missing
+
+
+def is_video(path: Path, folders: bool) -> bool:
+    """Whether a path is predicted as a video: by its ending (a GIF is a picture), or as a folder of frames."""
+    from saliency_pred.data.video import VIDEO_SUFFIXES
+
+    return (path.suffix.lower() in VIDEO_SUFFIXES - {".gif"} and path.is_file()) or (folders and path.is_dir())
+
+
+def predict_videos(predictor: Predictor, videos: list[str], out: Path, cfg: DictConfig) -> list[str]:
+    """Predict every video and print where its results are; returns what went wrong."""
+    if not videos:
+        return []
+    from tqdm import tqdm
+
+    from saliency_pred.data.video import open_video
+    from saliency_pred.inference.video import predict_video
+
+    failures = []
+    stems = Counter(Path(name).stem for name in videos)
+    for name in videos:
+        path = Path(name).expanduser()
+        target = out / (path.name if stems[path.stem] > 1 else path.stem)
+        try:
+            video = open_video(path, fps=cfg.fps if path.is_dir() else None)
+            with tqdm(total=len(video), desc=path.name, unit="frame", disable=None) as bar:
+                record = predict_video(predictor, video, target, list(cfg.write_video), cfg.resume, bar.update)
+        except (ValueError, OSError) as error:
+            failures.append(str(error))
+            continue
+        speed = record["speed"]
+        print(f"{path}: {record['frames']} frames, {speed['maps_per_second'] or 0:.1f} maps a second")
+        for file in record["files"].values():
+            print(f"  {target.with_name(file)}")
+    return failures
 
 
 def find_images(files: list[str]) -> list[tuple[Path, str]]:

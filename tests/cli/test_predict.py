@@ -230,7 +230,7 @@ def test_lists_patterns_and_videos(
     printed = capsys.readouterr()
     assert "2 of 2 images predicted" in printed.out
     assert "no such image or folder" in printed.err
-    assert "clip.mp4 is a video" in printed.err
+    assert "clip.mp4 is empty (0 bytes)" in printed.err
 
 
 # ---------------------------------------------------------------------- going on
