@@ -27,6 +27,13 @@ class CausalBlock(nn.Module):
         self.past = (kernel - 1) * dilation
         self.norm = nn.GroupNorm(groups, width)
         self.over_time = nn.Conv3d(width, width, (kernel, 1, 1), dilation=(dilation, 1, 1), bias=False)
+        if kernel > 1:  # half of the channels begin as differences of two frames, one of each pair with either sign
+            quarter = width // 4
+            with torch.no_grad():
+                difference = 2 * self.over_time.weight[:quarter, :, -1:]
+                self.over_time.weight[: 2 * quarter] = 0
+                self.over_time.weight[:quarter, :, -2:] = torch.cat([-difference, difference], dim=2)
+                self.over_time.weight[quarter : 2 * quarter] = -self.over_time.weight[:quarter]
         self.norm_time = nn.GroupNorm(groups, width)
         self.over_space = nn.Conv2d(width, width, 3, padding=1)
 
@@ -112,7 +119,7 @@ class TemporalReadout(nn.Module):
         """Logits of all frames (B, F, h, w), and what to give with the frames that follow.
 
         Args:
-            features: (B, C, f, h, w) of a clip.
+            features: (B, C, f, h, w) of a clip, or (B, C, h, w) of images, which are clips of one frame.
             domain: unused.
             state: what the call before returned, for a video in several clips; None: it begins.
         """
@@ -145,6 +152,7 @@ class TemporalReadout(nn.Module):
 
     def _summed(self, features: list[Tensor]) -> Tensor:
         """(B, width, F, h, w) on the grid of the read-out; F as many as the encoder's finest time scale has frames."""
+        features = [f if f.ndim == 5 else f.unsqueeze(2) for f in features]
         finest = min(range(len(features)), key=lambda i: self.time_strides[i])
         frames = features[finest].shape[2] * self.time_strides[finest]
         nearest = min(range(len(features)), key=lambda i: abs(self.strides[i] - self.stride))

@@ -24,6 +24,8 @@ class PerFrameEncoder(nn.Module):
         self.std = encoder.std
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, F, H, W) normalised clip -> the encoder's maps as (B, C, F, h, w)."""
+        """(B, 3, F, H, W) normalised clip -> the encoder's maps as (B, C, F, h, w); of images as they are."""
+        if image.ndim == 4:
+            return list(self.encoder(image))
         features = self.encoder(image.transpose(1, 2).flatten(0, 1))
         return [f.unflatten(0, (len(image), -1)).transpose(1, 2) for f in features]

@@ -145,6 +145,11 @@ class SlowFastEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, F, H, W) normalised clip -> six (B, C, f, h, w), see the class; sizes rounded up."""
+        if image.ndim != 5:
+            raise ValueError(
+                f"{type(self).__name__} encodes clips (B, 3, F, H, W), got {tuple(image.shape)}; give it "
+                "videos and set loader.clips.frames"
+            )
         slow, fast = self.slow.stem(image[:, :, :: self.alpha]), self.fast.stem(image)
         features = []
         for number, lateral in enumerate(self.lateral):

@@ -83,6 +83,11 @@ class TorchvisionVideoEncoder(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, F, H, W) normalised clip -> one (B, channels[i], ~F / time_strides[i], ~H / strides[i], ~W / ...)
         a layer."""
+        if image.ndim != 5:
+            raise ValueError(
+                f"{type(self).__name__} encodes clips (B, 3, F, H, W), got {tuple(image.shape)}; give it "
+                "videos and set loader.clips.frames"
+            )
         features = list(self.network(image).values())
         if self.channels_last:
             features = [f.permute(0, 4, 1, 2, 3) for f in features]

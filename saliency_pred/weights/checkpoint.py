@@ -49,6 +49,7 @@ def build_model(config: DictConfig) -> SaliencyModel:
     """The model that ``encoder``, ``decoder`` and ``prior`` describe."""
     encoder = instantiate(config.encoder)
     decoder = build_decoder(config.decoder, encoder)
+    _check_clips(decoder, config.get("loader", {}).get("clips"))
     prior = config.get("prior")
     if prior is None or prior.get("_target_") is None:
         return SaliencyModel(encoder, decoder)
@@ -76,6 +77,27 @@ def build_decoder(config: DictConfig, encoder: Any, **options: Any) -> Any:
             "choose encoder=per_frame, encoder=s3d or another encoder of clips"
         )
     return instantiate(config, **known, **options)
+
+
+def _check_clips(decoder: Any, clips: DictConfig | None) -> None:
+    """Refuse clips other than those that a decoder is built for.
+
+    Raises:
+        ValueError: of another length, or with another frame to predict.
+    """
+    if clips is None or not hasattr(decoder, "position"):
+        return
+    frames = getattr(decoder, "frames", clips.frames)
+    if frames != clips.frames:
+        raise ValueError(
+            f"the decoder is built for clips of {frames} frames and the loader makes clips of {clips.frames}; "
+            f"set loader.clips.frames={frames}"
+        )
+    if clips.frames > 1 and decoder.position != clips.position:
+        raise ValueError(
+            f"of each clip the decoder predicts: {decoder.position}, and the loader gives the fixations of: "
+            f"{clips.position}; set loader.clips.position={decoder.position}"
+        )
 
 
 def load_checkpoint(path: str | Path, config_file: Path | None = None) -> Checkpoint:

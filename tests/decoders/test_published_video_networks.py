@@ -8,6 +8,7 @@ differences instead. (UNISAL is with the image networks.)
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,9 +17,12 @@ from reference.golden import config, manifest, outputs, parameters, published, s
 from reference.standin import input_for
 from torch import Tensor
 
+from saliency_pred.cli.compose import compose
 from saliency_pred.encoders.torchvision_video import TorchvisionVideoEncoder
+from saliency_pred.instantiate import instantiate
 from saliency_pred.model import SaliencyModel
-from saliency_pred.weights.checkpoint import build_decoder
+from saliency_pred.weights.checkpoint import build_decoder, build_model
+from saliency_pred.weights.published.load import convert, fill
 
 
 def official(name: str) -> SaliencyModel:
@@ -106,6 +110,42 @@ def test_salema_equals_the_official_network() -> None:
     assert_equal(model.decoder(features), torch.nn.functional.logsigmoid(logits), 0)
 
 
+@pytest.mark.slow  # 5 s
+@torch.no_grad()
+def test_vinet_e_is_the_mean_of_both_maps(tmp_path: Path) -> None:
+    """Imported from the two files; the members' own models see the frames that the published scripts give them."""
+    files = []
+    for name in ("vinet_s", "vinet_a"):
+        files.append(tmp_path / f"{name}.pt")
+        torch.save(stand_in(manifest(name)["entries"]), files[-1])
+    arguments = config("encoder", "vinet_e")
+    for member in arguments.encoders.values():
+        member.size = [64, 96]  # smaller than published, as the members' own inputs below
+        member.encoder.weights = "none"
+    encoder = instantiate(arguments)
+    model = SaliencyModel(encoder, build_decoder(config("decoder", "vinet_e"), encoder)).eval()
+    fill(model, convert("vinet_e", files), "both files")
+    assert parameters(model) == 9_500_737 + 38_693_241
+    clip = 0.5 + 0.2 * input_for((1, 3, 64, 64, 96))
+    members = (official("vinet_s"), clip[:, :, 1:33]), (official("vinet_a"), clip[:, :, 1::2])
+    maps = [member(seen).exp() for member, seen in members]
+    assert_equal(model(clip), ((maps[0] + maps[1]) / 2).log(), 1e-6)
+    with pytest.raises(ValueError, match="made of two files"):
+        convert("vinet_e", files[:1])
+
+
+def test_clips_that_do_not_fit_the_decoder_are_refused() -> None:
+    def build(*overrides: str) -> None:
+        choices = ["encoder=s3d", "decoder=vinet_s", "prior=none", "encoder.weights=none"]
+        build_model(compose("train", [*choices, *overrides]))
+
+    build("loader.clips.frames=32")
+    with pytest.raises(ValueError, match=r"set loader\.clips\.frames=32"):
+        build()
+    with pytest.raises(ValueError, match=r"set loader\.clips\.position=last"):
+        build("loader.clips.frames=32", "loader.clips.position=centre")
+
+
 @torch.no_grad()
 def test_salema_carries_its_state_from_clip_to_clip() -> None:
     encoder = SimpleNamespace(channels=[8], strides=[16])
@@ -156,3 +196,5 @@ def test_video_encoders_say_what_is_wrong() -> None:
         TorchvisionVideoEncoder("s3dd", ["features.3"], weights="none")
     with pytest.raises(ValueError, match="s3d has no layer layer9"):
         TorchvisionVideoEncoder("s3d", ["layer9"], weights="none")
+    with pytest.raises(ValueError, match="encodes clips"):
+        TorchvisionVideoEncoder("s3d", ["features.3"], weights="none")(torch.rand(1, 3, 64, 64))

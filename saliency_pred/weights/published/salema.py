@@ -9,7 +9,13 @@ from saliency_pred.weights.published.rename import substitute
 CONFIG = {
     "encoder": "vgg16_salema",
     "decoder": "salema",
-    "settings": ["loader.size=[192,256]", "loader.resize=stretch"],
+    "settings": [
+        "loader.size=[192,256]",
+        "loader.resize=stretch",
+        "decoder.num_windows=10",
+        "loader.clips.frames=10",
+        "loader.clips.position=all",
+    ],
 }
 
 STEPS = ((32, 34), (37, 39, 41), (44, 46, 48), (51, 53), (56, 58))

@@ -10,7 +10,12 @@ from saliency_pred.weights.published.rename import substitute
 CONFIG = {
     "encoder": "s3d_tased",
     "decoder": "tased",
-    "settings": ["loader.size=[224,384]", "loader.resize=stretch"],
+    "settings": [
+        "loader.size=[224,384]",
+        "loader.resize=stretch",
+        "loader.clips.frames=32",
+        "loader.clips.start=reverse",
+    ],
 }
 
 UNITS = {  # position of a convolution and its norm in the official decoder -> this package's unit

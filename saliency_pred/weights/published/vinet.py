@@ -10,7 +10,12 @@ from saliency_pred.weights.published.rename import substitute
 CONFIG = {
     "encoder": "s3d",
     "decoder": "vinet",
-    "settings": ["loader.size=[224,384]", "loader.resize=stretch"],
+    "settings": [
+        "loader.size=[224,384]",
+        "loader.resize=stretch",
+        "loader.clips.frames=32",
+        "loader.clips.start=reverse",
+    ],
 }
 
 DECODER = [

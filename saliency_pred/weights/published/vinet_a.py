@@ -9,7 +9,13 @@ from saliency_pred.weights.published.rename import substitute
 CONFIG = {
     "encoder": "slowfast",
     "decoder": "vinet_a",
-    "settings": ["loader.size=[256,456]", "loader.resize=stretch"],
+    "settings": [
+        "loader.size=[256,456]",
+        "loader.resize=stretch",
+        "loader.clips.frames=32",
+        "loader.clips.position=centre",
+        "loader.clips.step=2",
+    ],
 }
 
 BACKBONE = [

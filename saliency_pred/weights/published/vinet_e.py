@@ -9,7 +9,12 @@ from saliency_pred.weights.published import vinet_a, vinet_s
 CONFIG = {
     "encoder": "vinet_e",
     "decoder": "vinet_e",
-    "settings": ["loader.size=[256,456]", "loader.resize=stretch"],
+    "settings": [
+        "loader.size=[256,456]",
+        "loader.resize=stretch",
+        "loader.clips.frames=64",
+        "loader.clips.position=centre",
+    ],
 }
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from saliency_pred.weights.published import vinet
 
-CONFIG = vinet.CONFIG | {"decoder": "vinet_s"}
+CONFIG = {
+    "encoder": "s3d",
+    "decoder": "vinet_s",
+    "settings": ["loader.size=[224,384]", "loader.resize=stretch", "loader.clips.frames=32"],
+}
 
 convert = vinet.convert
