@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from saliency_pred.density import CentreBias, log_normalise, resize_log_density
 from saliency_pred.features import FeatureCache
+from saliency_pred.per_domain import PerDomain
 
 
 class Encoder(Protocol):
@@ -56,13 +58,14 @@ class CentreBiasPrior(nn.Module):
         num_windows: T; a bias fitted without time windows is used for each of them.
         grid: cells along each side of the stored density.
         weight: of the log density to begin with.
+        domains: kinds of images that have a weight of their own, see :class:`~saliency_pred.per_domain.PerDomain`.
     """
 
     log_density: Tensor
 
-    def __init__(self, num_windows: int = 1, grid: int = 64, weight: float = 1.0) -> None:
+    def __init__(self, num_windows: int = 1, grid: int = 64, weight: float = 1.0, domains: Sequence[int] = ()) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.tensor(float(weight)))
+        self.weight = PerDomain(weight, domains)
         self.register_buffer("log_density", torch.zeros(num_windows, grid, grid))
 
     def fit(self, centre_bias: CentreBias) -> None:
@@ -73,14 +76,15 @@ class CentreBiasPrior(nn.Module):
             raise ValueError(f"the prior has {windows} time windows, the fitted centre bias {len(fitted)}")
         self.log_density.copy_(fitted.expand(windows, -1, -1))
 
-    def forward(self, size: tuple[int, int], valid: Tensor | None) -> Tensor:
+    def forward(self, size: tuple[int, int], valid: Tensor | None, domain: Tensor | None = None) -> Tensor:
         """(1 or B, T, H, W) weighted log prior, laid over the rectangle of valid pixels of each image."""
         prior = self.log_density[None]
+        weight = self.weight(domain, 1 if domain is None else len(domain)).reshape(-1, 1, 1, 1)
         if valid is None or bool(valid.all()):
-            return self.weight * F.interpolate(prior, size=size, mode="bilinear", align_corners=False)
+            return weight * F.interpolate(prior, size=size, mode="bilinear", align_corners=False)
         x = _position_in_span(valid.any(1))[:, None, :].expand(-1, size[0], -1)
         y = _position_in_span(valid.any(2))[:, :, None].expand(-1, -1, size[1])
-        return self.weight * F.grid_sample(
+        return weight * F.grid_sample(
             prior.expand(len(valid), -1, -1, -1),
             torch.stack([x, y], -1).to(prior.dtype),
             padding_mode="border",
@@ -141,7 +145,7 @@ class SaliencyModel(nn.Module):
                 pixels; the logits of padding mean nothing, see :func:`saliency_pred.density.log_normalise`.
             domain: int64 (B,), the kind of each image.
         """
-        return self._finished(cast(Decoder, self.decoder)(self.features(image), domain), image, valid)
+        return self._finished(cast(Decoder, self.decoder)(self.features(image), domain), image, valid, domain)
 
     def stream(
         self, clip: Tensor, valid: Tensor | None = None, domain: Tensor | None = None, state: Any = None
@@ -162,7 +166,7 @@ class SaliencyModel(nn.Module):
         if not self.streams:
             raise TypeError(f"{type(self.decoder).__name__} on {type(self.encoder).__name__} carries nothing over")
         logits, state = self.decoder.stream(self.features(clip), domain, state)  # type: ignore[operator]
-        return self._finished(logits, clip, valid), state
+        return self._finished(logits, clip, valid, domain), state
 
     @property
     def streams(self) -> bool:
@@ -170,14 +174,14 @@ class SaliencyModel(nn.Module):
         strides = getattr(self.encoder, "time_strides", [1])
         return hasattr(self.decoder, "stream") and all(stride == 1 for stride in strides)
 
-    def _finished(self, logits: Tensor, image: Tensor, valid: Tensor | None) -> Tensor:
+    def _finished(self, logits: Tensor, image: Tensor, valid: Tensor | None, domain: Tensor | None) -> Tensor:
         """What the decoder returned, at the size of the image and with the prior."""
         logits = logits.float()
         size = (image.shape[-2], image.shape[-1])
         if tuple(logits.shape[-2:]) != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         if self.prior is not None:
-            logits = logits + self.prior(size, valid)
+            logits = logits + self.prior(size, valid, domain)
         return logits
 
     @torch.no_grad()

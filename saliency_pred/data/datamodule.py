@@ -46,6 +46,8 @@ class SaliencyDataModule(pl.LightningDataModule):
         blur_sigma: of target densities, pixels of the original image; None: the data set's own, else one
             degree of visual angle where that is known.
         clips: how videos are cut; None: single frames. Images pass it by.
+        domains: names of data sets whose images are a domain of their own, for parameters that differ from set to
+            set; the k-th (from 0) has the index ``len(DOMAINS) + k``. Other images have that of their kind.
         seed: of the split, the order and the augmentations.
     """
 
@@ -62,6 +64,7 @@ class SaliencyDataModule(pl.LightningDataModule):
         cache: str = "none",
         blur_sigma: float | None = None,
         clips: ClipSampler | None = None,
+        domains: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -87,6 +90,7 @@ class SaliencyDataModule(pl.LightningDataModule):
         self.workers = workers
         self.cache = cache
         self.blur_sigma = blur_sigma
+        self.domains = list(domains)
         self.seed = seed
         self.parts = dataset.parts(seed)
         self.cached_images: CachedImages | DiskCache | None = None
@@ -171,6 +175,12 @@ class SaliencyDataModule(pl.LightningDataModule):
             return self.blur_sigma
         return dataset.pixel_per_dva if math.isnan(dataset.blur_sigma) else dataset.blur_sigma
 
+    def domain_of(self, dataset: SaliencyDataset) -> int:
+        """The index of the domain of a data set's images."""
+        if dataset.name in self.domains:
+            return len(DOMAINS) + self.domains.index(dataset.name)
+        return DOMAINS[dataset.domain]
+
     # ------------------------------------------------------------------ what is fitted before training
 
     def windows_of(self, index: int) -> Tensor:
@@ -209,6 +219,7 @@ class PreparedImages(Dataset[Batch]):
         self.resize = module.resize
         self.windows = module.windows
         self.sigma_of = module.sigma_of
+        self.domain_of = module.domain_of
         self.cached = module.cached_images
         self.augmentation = augmentation
         self.original = original
@@ -248,7 +259,7 @@ class PreparedImages(Dataset[Batch]):
             image_id=[self.dataset.image_ids[index]],
             dataset=[dataset.name],
             original_size=torch.tensor([original]),
-            domain=torch.tensor([DOMAINS[dataset.domain]]),
+            domain=torch.tensor([self.domain_of(dataset)]),
             pixel_per_dva=torch.tensor([dataset.pixel_per_dva * scale], dtype=torch.float32),
             blur_sigma=torch.tensor([self.sigma_of(dataset) * scale], dtype=torch.float32),
             fixations=None if fixations is None else place.fixations(fixations).assign_windows(windows),

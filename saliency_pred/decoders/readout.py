@@ -6,13 +6,15 @@ blur. Its centre bias is the model's prior.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saliency_pred.density import gaussian_blur
+from saliency_pred.per_domain import PerDomain
 
 
 class Readout(nn.Module):
@@ -26,6 +28,7 @@ class Readout(nn.Module):
         stride: of the grid on which the taps are summed; finer taps are averaged, coarser ones enlarged.
         sigma: of the learned blur to begin with, in cells of a grid twice as fine; 0: no blur.
         dropout: share of the summed channels that is dropped in training.
+        domains: kinds of images that have a blur of their own, see :class:`~saliency_pred.per_domain.PerDomain`.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Readout(nn.Module):
         stride: int = 8,
         sigma: float = 1.5,
         dropout: float = 0.1,
+        domains: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.num_windows = num_windows
@@ -50,7 +54,7 @@ class Readout(nn.Module):
         self.norm2 = nn.GroupNorm(1, hidden)
         self.layer2 = nn.Conv2d(hidden, num_windows, 1, bias=False)  # a constant is lost in the softmax
         self.dropout = nn.Dropout2d(dropout)
-        self.log_sigma = nn.Parameter(torch.tensor(float(sigma)).log()) if sigma > 0 else None
+        self.log_sigma = PerDomain(math.log(sigma), domains) if sigma > 0 else None
 
     @torch.no_grad()
     def fit_statistics(self, batches: Iterable[list[Tensor]]) -> None:
@@ -74,7 +78,12 @@ class Readout(nn.Module):
         x = self.dropout(F.softplus(self.norm1(total)))
         x = self.layer2(F.softplus(self.norm2(self.layer1(x))))
         x = F.interpolate(x.float(), scale_factor=2, mode="bilinear")
-        return x if self.log_sigma is None else gaussian_blur(x, self.log_sigma.exp(), "nearest")
+        if self.log_sigma is None:
+            return x
+        sigma = self.log_sigma(domain, len(x)).exp()
+        if domain is None or not self.log_sigma.domains:
+            return gaussian_blur(x, sigma[0], "nearest")
+        return torch.stack([gaussian_blur(one, own, "nearest") for one, own in zip(x, sigma, strict=True)])
 
 
 class Standardise(nn.Module):

@@ -12,7 +12,7 @@ import torch
 
 from saliency_pred.batch import Batch
 from saliency_pred.data.datamodule import SaliencyDataModule
-from saliency_pred.data.dataset import SaliencyDataset
+from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
 from saliency_pred.data.placement import Placement
 from saliency_pred.data.samplers import EvaluationSampler, TrainSampler
 from saliency_pred.data.splits import split_indices
@@ -111,6 +111,13 @@ def test_an_image_is_placed_alike_before_and_after_it_was_cached_small() -> None
         assert min(place.grid) >= 32
         assert {n % 32 for n in place.grid} == {0}
         assert Placement.of(place.grid, (384, 384), "fit") == place
+
+
+def test_a_named_data_set_is_a_domain_of_its_own() -> None:
+    kind = SaliencyDataModule(Dots(), (48, 64)).single(0).domain
+    named = SaliencyDataModule(Dots(), (48, 64), domains=["osie", "dots"]).single(0).domain
+    assert kind.tolist() == [DOMAINS["natural-eye"]]
+    assert named.tolist() == [len(DOMAINS) + 1]
 
 
 def test_fitting_refuses_what_it_cannot_share_out() -> None:
