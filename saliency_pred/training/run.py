@@ -23,6 +23,7 @@ from saliency_pred.evaluation.report import write_report
 from saliency_pred.evaluation.results import text_table, write_atomically, write_results
 from saliency_pred.evaluation.run import evaluate, prepared
 from saliency_pred.evaluation.scoring import Scorer
+from saliency_pred.features import FeatureCache
 from saliency_pred.instantiate import instantiate
 from saliency_pred.model import CentreBiasPrior, SaliencyModel
 from saliency_pred.training.callbacks import History, Pictures, read_history
@@ -59,6 +60,8 @@ def train(cfg: DictConfig, out: Path) -> Path:
     model = build_model(cfg)
     if cfg.init is not None:
         start_from(model, cfg.init)
+    if cfg.cache_features is not None:
+        model.feature_cache = FeatureCache(model.encoder, cfg.cache_features)
     bias = data.centre_bias()
     for part in (model.prior, model.decoder):
         if isinstance(part, CentreBiasPrior):
