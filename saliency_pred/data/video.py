@@ -226,7 +226,7 @@ class VideoIndex:
         turn: quarter turns, counter-clockwise, that bring the stored picture upright.
         keys: (K, 3) int64, key frames in the order of decoding: time stamp, decoding time stamp, and place among
             all packets. Empty: the file can only be read from its start.
-        places: time stamp of a packet → its place in the order of decoding.
+        packets: (P,) int64 time stamps of all packets in the order of decoding.
     """
 
     times: np.ndarray
@@ -235,7 +235,7 @@ class VideoIndex:
     size: tuple[int, int]
     turn: int
     keys: np.ndarray
-    places: dict[int, int]
+    packets: np.ndarray
 
 
 class VideoFile(Video):
@@ -345,7 +345,7 @@ class VideoFile(Video):
                 continue
             if first is None or not first.is_keyframe:
                 continue
-            if self.index.places.get(first.pts, place + 1) <= place:
+            if first.pts in self.index.packets[: place + 1]:
                 yield first
                 yield from packets
                 return
@@ -418,7 +418,7 @@ class VideoFile(Video):
             size=size,
             turn=turn,
             keys=np.array(keys, dtype=np.int64),
-            places={p[0]: i for i, p in enumerate(packets)},
+            packets=np.array([p[0] for p in packets], dtype=np.int64),
         )
 
     def _count(self, size: tuple[int, int], turn: int, rate: Fraction | None, time_base: Fraction | None) -> VideoIndex:
@@ -435,7 +435,7 @@ class VideoFile(Video):
                 f"{self.path} states neither when its frames are shown nor at what rate; write it as MP4 or Matroska"
             )
         none = np.zeros((0, 3), dtype=np.int64)
-        return VideoIndex(times, pts, time_base or Fraction(0), size, turn, none, {})
+        return VideoIndex(times, pts, time_base or Fraction(0), size, turn, none, none[:, 0])
 
     def _pixels_of(self, frame: Any) -> np.ndarray:
         height, width = self.index.size  # a stream may change its size on the way; players scale it back
@@ -554,7 +554,7 @@ class FrameFolder(Video):
     formats. Numbers may begin anywhere and go up in even steps; frame 0 is the first.
 
     Attributes:
-        paths: of the pictures, in order.
+        names: of the pictures, in order.
         numbers: (F,) int64, as in their names.
     """
 
@@ -563,19 +563,19 @@ class FrameFolder(Video):
             raise ValueError(f"fps={fps} must be above 0")
         self.path = path
         self.pixels = pixels
-        self.paths, numbers = numbered_pictures(path)
+        self.names, numbers = numbered_pictures(path)
         self.numbers = np.array(numbers, dtype=np.int64)
         steps = np.diff(self.numbers)
         step = int(steps.min()) if len(steps) else 1
         if damaged == "error" and bool((steps != step).any()):
             at = int(np.flatnonzero(steps != step)[0])
             raise BrokenFileError(
-                f"{path}: {self.paths[at].name} is followed by {self.paths[at + 1].name}, others go up by {step}; "
-                f"{int(steps.sum()) // step + 1 - len(self.paths)} frames are missing. Copy the folder again, or go on "
+                f"{path}: {self.names[at]} is followed by {self.names[at + 1]}, others go up by {step}; "
+                f"{int(steps.sum()) // step + 1 - len(self.names)} frames are missing. Copy the folder again, or go on "
                 "without them (damaged=keep)"
             )
         self.times = (self.numbers - self.numbers[0]) / step / fps
-        self.size = image_size(self.paths[0])
+        self.size = image_size(path / self.names[0])
 
     def _read(self, start: int, stop: int) -> Iterator[np.ndarray]:
         return map(self._picture, range(start, stop))
@@ -584,7 +584,7 @@ class FrameFolder(Video):
         return [self._picture(int(i)) for i in indices]
 
     def _picture(self, number: int) -> np.ndarray:
-        path = self.paths[number]
+        path = self.path / self.names[number]
         picture = read_image(path) if self.pixels == "rgb" else read_map(path) / np.float32(_white(path))
         if picture.shape[:2] != self.size:
             raise BrokenFileError(
@@ -594,8 +594,8 @@ class FrameFolder(Video):
         return picture
 
 
-def numbered_pictures(folder: Path) -> tuple[list[Path], list[int]]:
-    """The pictures of a folder in the order of the numbers in their names, and these numbers.
+def numbered_pictures(folder: Path) -> tuple[list[str], list[int]]:
+    """The names of a folder's pictures in the order of the numbers in them, and these numbers.
 
     Raises:
         BrokenFileError: it may not be listed.
@@ -630,7 +630,7 @@ def numbered_pictures(folder: Path) -> tuple[list[Path], list[int]]:
     for (number, one), (other, two) in itertools.pairwise(numbered):
         if number == other:
             raise DatasetLayoutError(f"{folder} holds {one} and {two}, which have the same number; remove one of them")
-    return [folder / name for _, name in numbered], [number for number, _ in numbered]
+    return [name for _, name in numbered], [number for number, _ in numbered]
 
 
 def _white(path: Path) -> int:

@@ -92,6 +92,9 @@ class OpenedVideos(VideoDataset):
     A subclass fills ``image_ids`` and ``paths`` and defines :meth:`frame_fixations`. The time stamps of a video are
     read once and kept.
 
+    Where the release has no ``val`` part, split ``official`` draws one of its train part, so that no checkpoint is
+    chosen by what it is tested on: a tenth of the videos, parts of one recording together (:meth:`recording`).
+
     Attributes:
         paths: of the videos: files, or folders of frames.
         frame_rate: frames a second of folders, which have no times of their own.
@@ -100,8 +103,28 @@ class OpenedVideos(VideoDataset):
     paths: list[Path]
     frame_rate: float = 30.0
 
+    def recording(self, index: int) -> str:
+        """What a video was cut from; videos of one recording stay in one part."""
+        return self.image_ids[index]
+
+    def parts(self, seed: int = 0) -> dict[str, list[int]]:
+        """The videos of each part of ``self.split``."""
+        parts = super().parts(seed)
+        train = parts.get("train", [])
+        recordings = sorted({self.recording(i) for i in train})
+        if self.split != "official" or "val" in parts or len(recordings) < 2:
+            return parts
+        order = np.random.default_rng(seed).permutation(len(recordings))
+        held_out = {recordings[k] for k in order[: max(1, round(len(recordings) / 10))]}
+        drawn = {
+            "train": [i for i in train if self.recording(i) not in held_out],
+            "val": [i for i in train if self.recording(i) in held_out],
+        }
+        return drawn | {part: indices for part, indices in parts.items() if part != "train"}
+
     def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_known": {}}  # what is kept is not worth sending to every worker
+        kept = {k: v for k, v in self.__dict__.items() if not k.startswith("_known")}
+        return kept  # what is known of single videos is not worth sending to every worker
 
     def video(self, index: int) -> Video:
         """One video, opened."""
@@ -110,9 +133,13 @@ class OpenedVideos(VideoDataset):
         kept = known.get(index)
         if isinstance(kept, Video):
             return kept
-        video = open_video(path, fps=self.frame_rate, index=kept, threads=1)
+        video = open_video(path, fps=self.rate(index), index=kept, threads=1)
         known[index] = video.index if isinstance(video, VideoFile) else video
         return video
+
+    def rate(self, index: int) -> float:
+        """Frames a second of a video that is a folder of frames."""
+        return self.frame_rate
 
     def times(self, index: int) -> np.ndarray:
         """(F,) float64: when each frame is first shown, in seconds from the first frame."""
