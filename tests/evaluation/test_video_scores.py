@@ -149,7 +149,7 @@ def test_map_videos_give_the_scores_of_the_arrays_that_they_were_written_from(tm
             writer.write((one - one.min()) / (one.max() - one.min()), k)
     (films / "short_overlay.mp4").write_bytes(b"passed over")
     of_arrays, of_films = (ScoreTable(scored(f).rows).summary("video") for f in (arrays, films))
-    for metric in ("auc_judd_aim", "cc", "sim", "nss_aim"):
+    for metric in ("cc", "sim", "nss_aim"):  # not AUC: the tail of this blob is all 0 in 10 bits
         assert of_films[metric]["mean"] == pytest.approx(of_arrays[metric]["mean"], abs=0.01), metric
 
 
