@@ -1,9 +1,10 @@
 """What every model is read against: each baseline scores an image the way a model does.
 
-``uniform`` (all pixels alike), ``centre_bias`` (of the training images), ``spectral_residual`` (a classic
-that looks at the image only), for generated scenes ``truth`` (the density that the fixations were drawn from: no
-prediction can do better on average), and the ceilings that people set for models, see
-:mod:`saliency_pred.evaluation.ceilings`: ``gold_standard``, ``other_viewers``, ``split_half``.
+``uniform`` (all pixels alike), ``centre_bias`` (of the training images), ``other_images`` (the centre bias of all
+scored images but the one), ``spectral_residual`` (a classic that looks at the image only), for generated scenes
+``truth`` (the density that the fixations were drawn from: no prediction can do better on average), and the ceilings
+that people set for models, see :mod:`saliency_pred.evaluation.ceilings`: ``gold_standard``, ``other_viewers``,
+``split_half``.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saliency_pred.data.clips import Clips
 from saliency_pred.data.datamodule import SaliencyDataModule
 from saliency_pred.data.errors import MissingFixationsError
 from saliency_pred.data.placement import resize_image
 from saliency_pred.density import CentreBias, GoldStandard, log_normalise
 from saliency_pred.evaluation.ceilings import SplitHalf, gaussian_of, gold_standard, other_viewers
+from saliency_pred.evaluation.other_images import OtherImages
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics.accumulate import Row
@@ -85,8 +88,13 @@ def spectral_residual(image: np.ndarray, width: int = 64) -> np.ndarray:
     return np.maximum(cv2.resize(saliency, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_CUBIC), 0)
 
 
-def make_baseline(name: str, data: SaliencyDataModule, scorer: Scorer) -> Baseline:
+def make_baseline(name: str, data: SaliencyDataModule, part: str, scorer: Scorer) -> Baseline:
     """A baseline by name, fitted on the train part of the data.
+
+    Args:
+        name: of :data:`BASELINES`.
+        data, part: which images are scored.
+        scorer: how.
 
     Raises:
         ValueError: an unknown name, or one that these data cannot give.
@@ -98,24 +106,36 @@ def make_baseline(name: str, data: SaliencyDataModule, scorer: Scorer) -> Baseli
         raise MissingFixationsError(f"baseline {name} is made of fixations, and {data.dataset.name} ships only maps")
     if name == "centre_bias" and bias is not None:
         return DensityBaseline(data, scorer, lambda i: bias.log_density(data.dataset.size(i)))
+    if name == "other_images":
+        others = OtherImages({data.dataset.image_ids[i]: data.window_fixations(i) for i in data.indices(part)})
+        return DensityBaseline(
+            data, scorer, lambda i: others.log_density(data.dataset.image_ids[i], data.dataset.size(i))
+        )
     if name == "spectral_residual":
 
         def predict(index: int) -> Tensor:
-            saliency = torch.from_numpy(spectral_residual(data.dataset.image(index)))
-            return log_normalise((saliency + 1e-6 * saliency.max() + 1e-12).log()[None, None])[0]
+            dataset = data.dataset
+            shown = dataset.predicted_frames(index) if isinstance(dataset, Clips) else dataset.image(index)[None]
+            saliency = torch.stack([torch.from_numpy(spectral_residual(frame)) for frame in shown])
+            floor = 1e-6 * saliency.amax((-2, -1), keepdim=True) + 1e-12
+            return log_normalise((saliency + floor).log()[None])[0]
 
         return DensityBaseline(data, scorer, predict)
     if name == "gold_standard" and bias is not None:
         return gold_standard(data, scorer, fitted_gold_standard(data, bias), bias)
-    if name in ("other_viewers", "split_half"):
-        if not any(len(pack.viewers()) > 1 for pack in _some_packs(data)):
-            raise MissingFixationsError(f"baseline {name} needs images seen by two known viewers; {data.dataset.name}")
+    if name in ("other_viewers", "split_half") and not any(len(pack.viewers()) > 1 for pack in _some_packs(data)):
+        raise MissingFixationsError(
+            f"baseline {name} needs images that two known viewers looked at, and {data.dataset.name} has none"
+        )
+    if name == "other_viewers":
+        return other_viewers(data, scorer)
+    if name == "split_half":
         if unknown := _without_gaussian(data, scorer):
             raise ValueError(
-                f"baseline {name} blurs fixations, and no Gaussian is known for {', '.join(unknown)}: give one as "
-                f"'+preset.sigma.{unknown[0]}=PIXELS'"
+                f"baseline split_half blurs fixations, and no Gaussian is known for {', '.join(unknown)}: give one as "
+                f"+preset.sigma.{unknown[0]}=PIXELS"
             )
-        return SplitHalf(data, scorer) if name == "split_half" else other_viewers(data, scorer)
+        return SplitHalf(data, scorer)
     if name == "truth":
         truth = getattr(data.dataset, "true_log_density", None)
         if truth is None:
@@ -128,7 +148,16 @@ def _uniform(size: tuple[int, int]) -> Tensor:
     return log_normalise(torch.zeros(1, 1, *size, dtype=torch.float64))[0]
 
 
-BASELINES = ("uniform", "centre_bias", "spectral_residual", "gold_standard", "other_viewers", "split_half", "truth")
+BASELINES = (
+    "uniform",
+    "centre_bias",
+    "other_images",
+    "spectral_residual",
+    "gold_standard",
+    "other_viewers",
+    "split_half",
+    "truth",
+)
 
 CEILINGS = ("gold_standard", "other_viewers", "split_half")
 """What people set; the last two take as long as the first and are computed where they are asked for."""
@@ -147,16 +176,25 @@ def applicable(data: SaliencyDataModule, scorer: Scorer, ceilings: bool = False)
     names.append("spectral_residual")
     if any(len(pack.viewers()) > 1 for pack in packs) and scorer.baseline is not None:
         names.append("gold_standard")
-        if ceilings and not _without_gaussian(data, scorer):
-            names += ["other_viewers", "split_half"]
+        if ceilings:
+            names.insert(2, "other_images")
+            names += ["other_viewers"] if _without_gaussian(data, scorer) else ["other_viewers", "split_half"]
     if hasattr(data.dataset, "true_log_density"):
         names.append("truth")
     return names
 
 
 def fitted_gold_standard(data: SaliencyDataModule, bias: CentreBias) -> GoldStandard:
-    """Bandwidth and weights by likelihood on the first images of the train part, of all windows together."""
-    return GoldStandard.fit(_some_packs(data), bias)
+    """Bandwidth and weights by likelihood on training images, of all windows together.
+
+    A centre bias predicts the images it was made of better than others, the more so the fewer they are; mixed with
+    such a one the other viewers would seem to be worth little. Half of the images therefore give a centre bias, and
+    the gold standard is fitted to the other half with it; below 8 images ``bias`` is taken as it is.
+    """
+    packs = [pack for pack in _some_packs(data) if len(pack)]
+    if len(packs) < 8:
+        return GoldStandard.fit(packs, bias)
+    return GoldStandard.fit(packs[1::2], CentreBias.fit(packs[::2]))
 
 
 def _some_packs(data: SaliencyDataModule) -> list[Fixations]:

@@ -5,8 +5,8 @@
     density, bandwidth and weights fitted by likelihood. The ceiling of information gain, and what scores are shares
     of.
 ``other_viewers``
-    Each viewer under the map of all the others, blurred with the data set's own Gaussian: the "humans" row of older
-    papers. It is no density (far from all fixations it is 0) and has no information gain.
+    Each viewer under the map of all the others, blurred with one Gaussian for all data sets (:data:`BLUR`): the
+    "humans" row of older papers. It is no density (far from all fixations it is 0) and has no information gain.
 ``split_half``
     One half of the viewers against the other, both made into maps with the data set's Gaussian: the only ceiling of
     the metrics that compare with a map, CC, KLD and SIM. Halves have half the viewers, so it is below what all
@@ -28,6 +28,9 @@ from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics.accumulate import DESCRIBING, Row, ScoreTable, mean
 from saliency_pred.metrics.presets import Kind
+
+BLUR = 0.03
+"""Sigma of ``other_viewers`` as a share of the image's long side: OSIE's 24 of 800 pixels."""
 
 SPLITS = 4
 """How many times the viewers of an image are halved; each half predicts the other."""
@@ -135,7 +138,7 @@ def other_viewers(data: SaliencyDataModule, scorer: Scorer) -> LeaveOneViewerOut
     """The ceiling of a fixed blur."""
 
     def predict(index: int, others: Fixations) -> Tensor:
-        return fixation_density(others, gaussian_of(data, scorer, index), dtype=torch.float64)[0]
+        return fixation_density(others, BLUR * max(data.dataset.size(index)), dtype=torch.float64)[0]
 
     return LeaveOneViewerOut(data, scorer, predict, "map")
 

@@ -57,8 +57,9 @@ class OtherViewers:
     def log_density(self, image_id: str, size: tuple[int, int]) -> Tensor | None:
         """(T, h, w): at each fixated pixel the mean log density that its viewers' others give it.
 
-        No density of all viewers exists that leaves each out, so elsewhere the values mean nothing (0): only
-        ``ig`` may be computed against this baseline. None where fewer than two viewers are known.
+        No density of all viewers exists that leaves each out; elsewhere the mass that is left is spread evenly and
+        means nothing, so that only ``ig`` may be computed against this baseline. None where fewer than two viewers
+        are known.
         """
         pack = self.packs[image_id]
         if pack is None or len(pack.viewers()) < 2 or bool((pack.viewer < 0).any()):
@@ -72,4 +73,8 @@ class OtherViewers:
             where = (mine.window, row, column)
             total.index_put_(where, predicted[where], accumulate=True)
             count.index_put_(where, torch.ones(len(mine), dtype=torch.float64), accumulate=True)
-        return total / count.clamp(min=1)
+        fixated = count > 0
+        at_fixations = total / count.clamp(min=1)
+        left = 1 - torch.where(fixated, at_fixations.exp(), 0.0).sum((1, 2), keepdim=True)
+        rest = left.clamp(min=1e-12) / (~fixated).sum((1, 2), keepdim=True).clamp(min=1)
+        return torch.where(fixated, at_fixations, rest.log())

@@ -92,8 +92,9 @@ def ceiling_shares(table: ScoreTable, baselines: dict[str, ScoreTable]) -> dict[
     Spearman-Brown.
     """
     found: dict[str, dict[str, float]] = {}
-    if "gold_standard" in baselines:
-        found["gold_standard"] = shares(table, baselines["gold_standard"])
+    for ceiling in ("gold_standard", "truth"):
+        if ceiling in baselines:
+            found[ceiling] = shares(table, baselines[ceiling])
     if "split_half" in baselines:
         model, halves = table.means().get("cc", math.nan), baselines["split_half"].means().get("cc", math.nan)
         reach = math.sqrt(spearman_brown(halves))
@@ -131,14 +132,20 @@ def text_table(evaluation: Evaluation) -> str:
     own = evaluation.about.get("name") if not evaluation.about.get("checkpoint") else None
     tables = {own or "model": evaluation.table, **evaluation.baselines}
     aggregation = evaluation.scorer.preset.aggregation
-    metrics = [m for m in evaluation.table.metrics if "@" not in m]
-    lines = [" " * 18 + "".join(f"{m[:10]:>11}" for m in metrics)]
+    metrics = [m for m in evaluation.scorer.preset.metrics if any(m in table.metrics for table in tables.values())]
+    widths = {m: max(9, len(m) + 2) for m in metrics}
+    lines = [" " * 18 + "".join(f"{m:>{w}}" for m, w in widths.items())]
     for name, table in tables.items():
         means = {m: s["mean"] for m, s in table.summary(aggregation).items()}
-        cells = (f"{means[m]:>11.3f}" if not math.isnan(means.get(m, math.nan)) else f"{'-':>11}" for m in metrics)
-        lines.append(f"{name:<18}" + "".join(cells))
-    for ceiling, share in explained(evaluation).items():
-        lines.append(f"{100 * share:.0f} % of the information gain of {ceiling.replace('_', ' ')}")
+        cells = (
+            f"{means[m] + 0.0:>{w}.3f}" if not math.isnan(means.get(m, math.nan)) else f"{'-':>{w}}"
+            for m, w in widths.items()
+        )
+        lines.append(f"{name:<18}" + "".join(cells).replace("-0.000", " 0.000"))
+    told = ceiling_shares(evaluation.table, evaluation.baselines) if own is None else {}
+    for ceiling, found in told.items():
+        words = ", ".join(f"{100 * share:.0f} % of {metric}" for metric, share in found.items())
+        lines.append(f"share of {ceiling.replace('_', ' ')}: {words}")
     unscorable = evaluation.table.unscorable()
     for metric, images in unscorable.items():
         if "@" not in metric:

@@ -189,7 +189,7 @@ def score_viewers(
     Args:
         images: only those of the part with these names.
     """
-    baseline = make_baseline(name, data, scorer)
+    baseline = make_baseline(name, data, part, scorer)
     table, viewers = ScoreTable(), list[Row]()
     indices = [i for i in data.indices(part) if images is None or data.dataset.image_ids[i] in images]
     for i in tqdm(indices, desc=f"scoring {name}", unit="image", disable=None, leave=False):
