@@ -1,6 +1,6 @@
-"""Results as data: take scores.json files into results/scores.csv, and write the README's tables from it.
+"""Results as data: take scores.json files into results/scores.csv, and write the tables of the documentation.
 
-python scripts/results.py                    write the tables of README.md again
+python scripts/results.py                    write the tables of README.md and docs/leaderboards.md again
 python scripts/results.py RUN/scores.json... take these in first; rows of the same experiment are replaced
 """
 
@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from saliency_pred.evaluation.published import Published, published_table, read_published
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 TABLE = REPOSITORY / "results" / "scores.csv"
 README = REPOSITORY / "README.md"
+PUBLISHED = REPOSITORY / "results" / "published.csv"
+LEADERBOARDS = REPOSITORY / "docs" / "leaderboards.md"
 METRICS = ("ig", "nss", "auc", "cc", "kld", "sim")
 KEYS = ("experiment", "row", "dataset", "split", "part", "seed", "images")
 ABOUT = (
@@ -93,6 +98,15 @@ def with_tables(text: str, rows: list[dict[str, str]]) -> str:
     return text
 
 
+def with_published(text: str, published: list[Published]) -> str:
+    """A text with the table between each ``<!-- published: DATASET PRESET -->`` and the next end written anew."""
+
+    def again(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{published_table(published, found[2], found[3])}\n<!-- end -->"
+
+    return re.sub(r"(<!-- published: (\w+) (\w+) -->)\n.*?<!-- end -->", again, text, flags=re.S)
+
+
 def main(files: list[str]) -> None:
     """Take in new scores, write both files."""
     new = [row for name in files for row in rows_of(json.loads(Path(name).read_text()))]
@@ -105,6 +119,7 @@ def main(files: list[str]) -> None:
             writer.writeheader()
             writer.writerows(rows)
     README.write_text(with_tables(README.read_text(), rows))
+    LEADERBOARDS.write_text(with_published(LEADERBOARDS.read_text(), read_published(PUBLISHED)))
 
 
 if __name__ == "__main__":
