@@ -6,9 +6,12 @@ PREDICTOR  lite0, lite2, or a checkpoint of `saliency train experiment=default_p
            scores only these
 DATASET    mit1003 or osie, below $SALIENCY_DATA (all of its images are scored)
 OUT        a folder: rows of each scored table as they come, and scores.json once all are there. What is there is not
-           scored again, so that a run can be interrupted; images come in random order.
+           scored again, so that a run can be interrupted.
 key=value  of the training configuration, for the centre bias that information gain is over:
            experiment=default_predictor unless said otherwise
+
+Humans are the gold standard: each viewer under the density of the others. Their information gain is computed for all
+images; NSS and AUC, which need a map for each viewer, for 250 images drawn at random.
 
 python scripts/results.py OUT/scores.json takes the scores into results/scores.csv.
 """
@@ -16,6 +19,7 @@ python scripts/results.py OUT/scores.json takes the scores into results/scores.c
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -24,6 +28,8 @@ import torch
 
 from saliency_pred.cli.compose import compose
 from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.density import CentreBias
+from saliency_pred.evaluation.baselines import fitted_gold_standard
 from saliency_pred.evaluation.results import text_table, write_results
 from saliency_pred.evaluation.run import Evaluation, score_baselines, sha256
 from saliency_pred.evaluation.scoring import Scorer
@@ -36,6 +42,7 @@ from saliency_pred.weights.default import NAMES, load_default
 
 METRICS = ("ig", "log_likelihood", "nss", "auc", "cc", "kld", "sim")
 BASELINES = ("centre_bias", "spectral_residual", "gold_standard")
+HUMAN_MAPS = 250
 TOGETHER = 10
 """Images that are scored before their rows are written."""
 
@@ -57,17 +64,19 @@ def main(predictor: str, dataset: str, out: Path, overrides: list[str]) -> None:
     tables = {}
     for name in (*(("model",) if checkpoint else ()), *BASELINES):
         rows = Rows(out / f"{name}.jsonl")
-        left = [image for image in names if image not in rows.scored]
+        wanted = names[:HUMAN_MAPS] if name == "gold_standard" else names
+        left = [image for image in wanted if image not in rows.scored]
         for k in range(0, len(left), TOGETHER):
             images = left[k : k + TOGETHER]
             if name == "model" and checkpoint is not None:
                 rows.add(score_model(checkpoint, data, scorer, images))
             else:
                 rows.add(score_baselines(data, "val", scorer, [name], set(images))[name])
-            print(f"\r{name} {len(rows.scored)}/{len(names)}", end="", file=sys.stderr, flush=True)
+            print(f"\r{name} {len(rows.scored)}/{len(wanted)}", end="", file=sys.stderr, flush=True)
         tables[name] = rows.table()
     if checkpoint is None:
         return
+    tables["gold_standard"] = with_information(tables["gold_standard"], data, bias)
     about = {"name": training.name if predictor not in NAMES else f"default predictor {predictor}"}
     about |= {"seed": training.seed, "checkpoint": str(checkpoint.path), "checkpoint_sha256": sha256(checkpoint.path)}
     evaluation = Evaluation(tables.pop("model"), tables, data, "val", scorer, about)
@@ -84,6 +93,27 @@ def score_model(checkpoint: Checkpoint, data: SaliencyDataModule, scorer: Scorer
         predicted = checkpoint.model.log_density(batch.image, batch.valid, None, batch.original_size)
         table.extend(scorer.rows(predicted, batch))
     return table
+
+
+def with_information(humans: ScoreTable, data: SaliencyDataModule, bias: CentreBias) -> ScoreTable:
+    """Rows of all images with the humans' information gain, beside what is there for some."""
+    standard = fitted_gold_standard(data, bias)
+    there = {row["image_id"]: row for row in humans.rows}
+    rows = []
+    for index in data.indices("val"):
+        fixations = data.window_fixations(index)
+        assert fixations is not None
+        row, column = fixations.pixels()
+        density = standard.log_density_at_fixations(fixations, bias)
+        prior = bias.log_density(data.dataset.size(index))[0, row, column]
+        gain = float((density - prior).mean()) / math.log(2)
+        name = data.dataset.image_ids[index]
+        described = {"image_id": name, "dataset": data.dataset.name, "fixations": len(fixations)}
+        before = there.get(name, {})
+        if abs(before.get("ig", gain) - gain) > 1e-3:
+            raise AssertionError(f"{name}: {before['ig']} bit/fixation by maps, {gain} at the fixations")
+        rows.append(before | described | {"ig": gain})
+    return ScoreTable(rows)
 
 
 class Rows:

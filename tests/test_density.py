@@ -105,6 +105,11 @@ def test_gold_standard_finds_the_bandwidth_and_never_sees_the_viewer_left_out() 
     expected = kde * kernel + centre_weight * bias.log_density((100, 100))[0].exp().numpy() + uniform / 1e4
     np.testing.assert_allclose(without[0].exp().numpy(), expected, rtol=1e-9)
 
+    mine = packs[0].viewer == 2
+    row, column = packs[0].pixels()
+    at_fixations = standard.log_density_at_fixations(packs[0], bias)[mine]
+    torch.testing.assert_close(at_fixations, without[0, row[mine], column[mine]], rtol=1e-9, atol=1e-12)
+
 
 def test_centre_bias_recovers_a_known_density() -> None:
     """Samples of a Gaussian, on images of many shapes: kernel and sampling leave little of the divergence."""
