@@ -21,6 +21,9 @@ COMMANDS = {
     "predict": "predict where people look in images",
     "score": "score a folder of maps made by any program against a data set",
     "data": "list, check, show, download and convert data sets",
+    "compare": "several runs in one table, with intervals and paired tests",
+    "sweep": "search for settings with Optuna: pruned, resumable, by any number of processes",
+    "doctor": "versions, devices, what a training would run on, combinations known to go wrong",
     "submit": "build the archive that a leaderboard takes, or check anyone's",
     "import": "turn an official checkpoint of a published network into one of ours",
 }
@@ -32,7 +35,10 @@ FLAGS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 2 bad input, 1 a fault of ours, 130 interrupted."""
+    """Run one command; returns the exit code: 0 done, 2 bad input, 1 a fault of ours, 130 interrupted.
+
+    A training that was told to stop and can go on ends with 75.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     # Threads of PyTorch that wait for each other by spinning take the cores from the loader's processes and
     # from anything else that runs: on 2 busy cores that made 2 threads three times slower than one.

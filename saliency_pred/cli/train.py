@@ -11,14 +11,22 @@ logger, callbacks, experiment) and set single values with dots:
   saliency train trainer.max_epochs=20 loader.batch_size=16 optimizer.lr=1e-3
   saliency train --multirun seed=0,1,2
   saliency train out=runs/mine resume=auto        continues a run that was stopped
+  saliency train --multirun out=runs/sweep resume=auto optimizer.lr=1e-3,1e-4
+                                                  does what is left of a sweep
 
-Everything is written below out=DIR: config.yaml, split.csv, history.csv, pictures/, checkpoints/,
+Everything is written below out=DIR: config.yaml, run.json, split.csv, history.csv, pictures/, checkpoints/,
 and for the best checkpoint scores.json, per_image.csv and report.html.
+
+Several GPUs: trainer=ddp trainer.devices=4; under torchrun the same; under SLURM trainer=slurm and srun. The
+directory is one for all processes: out=DIR, or in a SLURM job runs/NAME/slurm-JOB. A job that its launcher has
+started again goes on from its last checkpoint. Told to stop by SIGUSR1 or SIGTERM, a run saves and exits with 75.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +50,28 @@ def main(files: list[str], overrides: list[str]) -> int:
     unknown = [f for f in flags if f not in MULTIRUN]
     if unknown:
         raise ValueError(f"unknown flag {unknown[0]}; train knows --help, --cfg job and --multirun")
+    named = any(o.startswith("out=") for o in settings)
     if flags:
+        if not named and "resume=auto" in settings:
+            raise ValueError("a sweep is resumed by naming its folder: out=DIR")
         return _hydra(settings, flags)
     cfg = compose("train", settings)
-    if cfg.resume == "auto" and not any(o.startswith("out=") for o in settings):
+    if any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID")):
+        settings = in_a_job(settings, cfg, named)
+    elif cfg.resume == "auto" and not named:
         settings.append(f"out={latest_run(settings, Path(cfg.out).parent) or cfg.out}")
     return _hydra(settings, [])
+
+
+def in_a_job(settings: list[str], cfg: DictConfig, named: bool) -> list[str]:
+    """The settings with what follows from torchrun or SLURM: a directory for all processes, going on if restarted."""
+    from saliency_pred.training.launch import launcher, restarted, shared_directory
+
+    if launcher() is not None and not named:
+        settings = [*settings, f"out={shared_directory(Path(cfg.out))}"]
+    if restarted() and cfg.resume is None:
+        settings = [*settings, "resume=auto"]
+    return settings
 
 
 def latest_run(settings: list[str], folder: Path) -> Path | None:
@@ -91,7 +115,7 @@ def run(cfg: DictConfig, failures: list[str]) -> float | None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from saliency_pred.training.launch import relaunchable
+    from saliency_pred.training.launch import GRACE, left, lost_another, relaunchable
     from saliency_pred.training.preemption import EXIT_CODE, Preempted
 
     hydra_cfg = HydraConfig.get()
@@ -102,12 +126,23 @@ def run(cfg: DictConfig, failures: list[str]) -> float | None:
     OmegaConf.resolve(cfg)
     try:
         with relaunchable(overrides, out):
-            from saliency_pred.training.run import train_and_report
+            from saliency_pred.training.run import finished_score, network_of_init, train_and_report
 
+            if cfg.network != "own":
+                network_of_init(cfg, overrides)
+            if several and cfg.resume == "auto" and (done := finished_score(cfg, out)) is not None:
+                print(f"{out} is finished")
+                return done.value
             return train_and_report(cfg, out)
     except Preempted as stop:
         print(f"{stop}; resume=auto out={out} goes on", file=sys.stderr)
         raise SystemExit(EXIT_CODE) from None
+    except RuntimeError as error:
+        if not lost_another(error):
+            raise
+        time.sleep(2 * GRACE)  # whoever watches that other process says what became of it, and ends this one
+        print(f"error: another process of this run has ended ({error}); {left(out)}", file=sys.stderr)
+        raise SystemExit(1) from None
     except (ValueError, TypeError, OSError) as error:  # Hydra would print a trace; the other jobs of a sweep go on
         failures.append(f"{' '.join(overrides)}: {error}" if several else str(error))
         return None

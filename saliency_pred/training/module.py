@@ -16,6 +16,8 @@ from saliency_pred.losses import WeightedLoss
 from saliency_pred.metrics.accumulate import ScoreTable
 from saliency_pred.model import SaliencyModel
 from saliency_pred.training.optimizer import OptimizerFactory, Schedule
+from saliency_pred.training.scaling import Scaling
+from saliency_pred.training.sharding import gather, release, shard
 from saliency_pred.weights.checkpoint import CONFIG_KEY
 
 
@@ -26,6 +28,7 @@ class SaliencyTraining(pl.LightningModule):
         model, loss, optimizer, scheduler: what to train and how.
         scorer: of the held-out images; its baseline travels in the checkpoint.
         config: the resolved configuration, as YAML; stored in every checkpoint.
+        scaling, batch_size: learning rates by the images of a step.
         seed: random numbers are seeded anew at every epoch, so that a resumed run repeats an
             uninterrupted one exactly.
     """
@@ -39,6 +42,8 @@ class SaliencyTraining(pl.LightningModule):
         scorer: Scorer,
         config: str = "",
         seed: int = 0,
+        scaling: Scaling | None = None,
+        batch_size: int = 1,
     ) -> None:
         super().__init__()
         self.model = model
@@ -48,6 +53,8 @@ class SaliencyTraining(pl.LightningModule):
         self.scorer = scorer
         self.config = config
         self.seed = seed
+        self.scaling = scaling or Scaling("none")
+        self.batch_size = batch_size
         self.table = ScoreTable()
         self.sums: dict[str, Tensor] = {}
         """Of the loss terms over the images of this epoch that this process has trained on, and their number."""
@@ -91,6 +98,7 @@ class SaliencyTraining(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Begin a new table."""
         self.table = ScoreTable()
+        gather(self.model)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score every image at its original size."""
@@ -99,15 +107,26 @@ class SaliencyTraining(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Bring the rows of all processes together and log their means."""
+        release(self.model)
         self.table = self.table.gathered()
         means = {f"val/{name}": value for name, value in self.table.means().items()}
         self.log_dict(means, rank_zero_only=False)
         for name in self.scorer.headline:
             self.log(name, means.get(f"val/{name}", float("nan")), prog_bar=True, logger=False)
 
+    def configure_model(self) -> None:
+        """Share the parameters out where the strategy has a mesh of processes."""
+        if self.device_mesh is not None:
+            shard(self.model, self.device_mesh["data_parallel"])
+
+    @property
+    def images_per_step(self) -> int:
+        """Over all processes and accumulated batches."""
+        return self.batch_size * self.trainer.world_size * self.trainer.accumulate_grad_batches
+
     def configure_optimizers(self) -> Any:
         """The optimiser and its schedule over all steps of the run."""
-        optimizer = self.optimizer(self.model)
+        optimizer = self.optimizer(self.model, self.scaling.factor(self.images_per_step))
         total = int(self.trainer.estimated_stepping_batches)
         per_epoch = max(1, total // max(1, self.trainer.max_epochs or 1))
         return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer, total, per_epoch)}

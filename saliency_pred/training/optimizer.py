@@ -39,8 +39,12 @@ class OptimizerFactory:
         self.encoder_lr_scale = encoder_lr_scale
         self.layer_decay = layer_decay
 
-    def __call__(self, model: SaliencyModel) -> Optimizer:
+    def __call__(self, model: SaliencyModel, scale: float = 1.0) -> Optimizer:
         """The optimiser of all parameters that need gradients.
+
+        Args:
+            model: with the parameters.
+            scale: of all learning rates.
 
         Raises:
             ValueError: there are none, or layer-wise rates are asked of an encoder without levels.
@@ -51,7 +55,7 @@ class OptimizerFactory:
         for name, parameter in model.named_parameters():
             if not parameter.requires_grad:
                 continue
-            lr = self.lr
+            lr = self.lr * scale
             if name.startswith("encoder."):
                 level = levels.get(name.removeprefix("encoder."), last)
                 lr *= self.encoder_lr_scale * self.layer_decay ** (last - level)
@@ -63,7 +67,7 @@ class OptimizerFactory:
                 {"params": parameters, "lr": lr, "weight_decay": self.weight_decay if decayed else 0.0}
                 for (lr, decayed), parameters in groups.items()
             ],
-            lr=self.lr,
+            lr=self.lr * scale,
         )
 
     def _levels(self, encoder: nn.Module) -> dict[str, int]:

@@ -37,12 +37,10 @@ class Preemption(pl.callbacks.Checkpoint):
 
     Args:
         path: of the checkpoint.
-        batch_size: images per process and step; another one cannot go on in mid-epoch.
     """
 
-    def __init__(self, path: Path, batch_size: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.batch_size = batch_size
         self.received: int | None = None
         self._state: dict[str, Any] = {}
         self._restored: dict[str, Any] = {}
@@ -78,7 +76,8 @@ class Preemption(pl.callbacks.Checkpoint):
         loader = trainer.train_dataloader
         assert isinstance(loader, TrainLoader)
         then = (self._restored["batch_size"], len(self._restored["processes"]))
-        now = (self.batch_size, trainer.world_size)
+        assert isinstance(pl_module, SaliencyTraining)
+        now = (pl_module.batch_size, trainer.world_size)
         if then != now:
             raise ValueError(
                 f"the checkpoint is of the middle of an epoch with batches of {then[0]} in {then[1]} processes, "
@@ -113,7 +112,7 @@ class Preemption(pl.callbacks.Checkpoint):
         processes = [mine] * trainer.world_size
         if trainer.world_size > 1:
             dist.all_gather_object(processes, mine)
-        self._state = {"batches": batch_idx + 1, "batch_size": self.batch_size, "processes": processes}
+        self._state = {"batches": batch_idx + 1, "batch_size": pl_module.batch_size, "processes": processes}
         trainer.save_checkpoint(self.path)
         raise Preempted(f"{self._cause()}: saved in epoch {trainer.current_epoch} after batch {batch_idx}")
 
