@@ -87,7 +87,12 @@ def _open(sub: str, files: list[str], overrides: list[str]) -> tuple[str, Salien
             raise ValueError(f"{name} takes no ROOT: saliency data {sub} {name}")
         root = os.path.abspath(os.path.expanduser(files[1]))
         given.append('data.root="' + root.replace("\\", "\\\\").replace('"', '\\"') + '"')
-    elif not any(o.startswith("data.root=") for o in overrides) and name in (*CATALOGUE, "folder", "pysaliency"):
+    elif not any(o.startswith("data.root=") for o in overrides) and name in (
+        *CATALOGUE,
+        "folder",
+        "pysaliency",
+        "video_folder",
+    ):
         raise ValueError(
             f"where is it? saliency data {sub} {name} ROOT (saliency data info {name} says what ROOT holds)"
         )
@@ -131,7 +136,8 @@ def _list(files: list[str], overrides: list[str]) -> int:
             print(" " * (_WIDTH - room) + line)
         if number == 0:
             print("-" * _WIDTH)
-    print("\nMB: saliency data download NAME    public: the same, its size is asked from the server")
+    print("\nimages: of sets of videos the videos")
+    print("MB: saliency data download NAME    public: the same, its size is asked from the server")
     print("by hand: saliency data info NAME lists the steps\n")
     for name, what in WITHOUT_RELEASE.items():
         print(f"{name:<{widths[0]}}  {what}")
@@ -154,10 +160,36 @@ def _info(files: list[str], overrides: list[str]) -> int:
     name, dataset, cfg = _open("info", files, overrides)
     from saliency_pred.data.describe import describe
 
-    with _progress(len(dataset), "measuring") as bar:
-        found = describe(dataset, cfg.images, cfg.seed, bar.update)
+    looked_at = _as_images(dataset, 2 * cfg.images)
+    with _progress(len(looked_at), "measuring") as bar:
+        found = describe(looked_at, cfg.images, cfg.seed, bar.update)
+    if looked_at is not dataset:
+        found.parts = _part_sizes(dataset, cfg.seed)
     print(_described(name, dataset, found))
     return 0
+
+
+def _as_images(dataset: SaliencyDataset, count: int) -> SaliencyDataset:
+    """The set itself, or about so many frames of a set of videos."""
+    from saliency_pred.data.clips import SomeFrames
+    from saliency_pred.data.videos import VideoDataset
+
+    return SomeFrames(dataset, count) if isinstance(dataset, VideoDataset) else dataset
+
+
+def _part_sizes(dataset: SaliencyDataset, seed: int) -> dict[str, int]:
+    """How many videos each part has; nothing where the split does not fit a subset."""
+    try:
+        return {part: len(indices) for part, indices in dataset.parts(seed).items()}
+    except ValueError:
+        return {}
+
+
+def _only_images(sub: str, name: str, dataset: SaliencyDataset) -> None:
+    from saliency_pred.data.videos import VideoDataset
+
+    if isinstance(dataset, VideoDataset):
+        raise ValueError(f"saliency data {sub} takes sets of images; {name} is one of videos, read as it is")
 
 
 def _how_to_get(name: str, about: Facts) -> str:
@@ -198,6 +230,8 @@ def _described(name: str, dataset: SaliencyDataset, found: Description) -> str:
     sizes = ", ".join(f"{h} x {w}" for (h, w), _ in found.sizes.most_common(3))
     more = f" and {len(found.sizes) - 3} other sizes" if len(found.sizes) > 3 else ""
     rows = [("images", f"{found.images:,}, height x width {sizes}{more}")]
+    if found.images != len(dataset):  # frames of videos
+        rows = [("videos", f"{len(dataset):,}; below: {found.images:,} of their frames as images"), *rows]
     if found.parts:
         rows.append((f"split {dataset.split}", ", ".join(f"{part} {n:,}" for part, n in found.parts.items())))
     else:
@@ -378,7 +412,8 @@ def _show(files: list[str], overrides: list[str]) -> int:
     out = Path(cfg.out).expanduser()
     if out.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         raise ValueError(f"out={cfg.out} must end in .jpg or .png")
-    sheet = contact_sheet(dataset, cfg.count, cfg.seed, cfg.columns)
+    looked_at = _as_images(dataset, max(cfg.count, len(dataset)))
+    sheet = contact_sheet(looked_at, cfg.count, cfg.seed, cfg.columns)
     quality = [] if out.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 92]
     done, code = cv2.imencode(out.suffix.lower(), sheet[..., ::-1], quality)
     if not done:
@@ -387,12 +422,13 @@ def _show(files: list[str], overrides: list[str]) -> int:
     temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
     temporary.write_bytes(code.tobytes())
     os.replace(temporary, out)
-    print(f"{min(cfg.count, len(dataset))} of {len(dataset):,} images in {out}")
+    print(f"{min(cfg.count, len(looked_at))} of {len(looked_at):,} images in {out}")
     return 0
 
 
 def _convert(files: list[str], overrides: list[str]) -> int:
-    _, dataset, cfg = _open("convert", files, overrides)
+    name, dataset, cfg = _open("convert", files, overrides)
+    _only_images("convert", name, dataset)
     from saliency_pred.data.convert import convert
 
     out = Path(cfg.out).expanduser()
@@ -412,7 +448,8 @@ def _convert(files: list[str], overrides: list[str]) -> int:
 
 
 def _cache(files: list[str], overrides: list[str]) -> int:
-    _, dataset, cfg = _open("cache", files, overrides)
+    name, dataset, cfg = _open("cache", files, overrides)
+    _only_images("cache", name, dataset)
     from saliency_pred.data.cache import DiskCache
 
     if len(cfg.size) != 2 or min(cfg.size) < 1:

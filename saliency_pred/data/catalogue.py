@@ -137,6 +137,36 @@ _COCO_IMAGES = (
 )
 _DRIVE = "https://drive.google.com/uc?id="
 
+_MSU_TREE = (
+    "Videos/<name>.mp4                      each folder may have another in it (Train, Test)",
+    "Fixations{Train,Test}/<name>/fixations.json",
+    "Saliency{Train,Test}/<name>.mp4        (only for data.maps=true)",
+    "TrainTestSplit.json",
+)
+
+
+def _stavis(packaged: str, title: str, videos: int) -> Facts:
+    """One of the sets that STAViS packaged."""
+    return Facts(
+        title,
+        "STAViS",
+        images=videos,
+        viewers=None,
+        licence="of each source",
+        page="http://cvsp.cs.ntua.gr/research/stavis/",
+        tree=(
+            f"video_frames/{packaged}/<video>/img_00001.jpg ...",
+            f"annotations/{packaged}/<video>/maps/fixMap_00001.mat ...",
+            f"annotations/{packaged}/<video>/maps/eyeMap_00001.jpg ...   (only for data.maps=true)",
+            f"fold_lists/{packaged}_list_{{train,test}}_*fps.txt",
+        ),
+        steps=(
+            "Download video frames, annotations and fold lists from the page above.",
+            "Unpack them so that the tree below results, then check it.",
+        ),
+    )
+
+
 CATALOGUE: dict[str, Facts] = {
     "osie": Facts(
         "everyday scenes with many objects, 3 s of free viewing",
@@ -569,12 +599,135 @@ CATALOGUE: dict[str, Facts] = {
             ),
         ),
     ),
+    "dhf1k": Facts(
+        "videos of everyday scenes, free viewing; test held back",
+        "DHF1K",
+        images=1000,
+        viewers=17,
+        parts={"train": 600, "val": 100, "test": 300},
+        licence="CC BY 4.0",
+        page="https://github.com/wenguanwang/DHF1K",
+        tree=(
+            "video/001.AVI ... 1000.AVI             or annotation/NNNN/images/0001.png ...",
+            "annotation/NNNN/fixation/0001.png ...  or fixation/maps/0001.mat ...",
+            "annotation/NNNN/maps/0001.png ...      (only for data.maps=true)",
+            "exportdata_train/P01/P01_Trail001.txt  (only for data.gaze=raw)",
+        ),
+        steps=(
+            "Follow the links to videos, annotation and raw gaze in the read-me of the page above.",
+            "Unpack them so that the tree below results, then check it.",
+        ),
+    ),
+    "hollywood2": Facts(
+        "shots of films, viewers naming the action",
+        "Hollywood-2",
+        images=6257,
+        viewers=16,
+        parts={"train": 2699, "test": 3558},
+        licence="research (gaze)",
+        page="https://github.com/wenguanwang/DHF1K",
+        tree=(
+            "{training,testing}/actionclip*/images/*_00001.png ...",
+            "{training,testing}/actionclip*/fixation/*_00001.png ...",
+            "{training,testing}/actionclip*/maps/*_00001.png ...   (only for data.maps=true)",
+        ),
+        steps=(
+            "Follow the link to Hollywood-2 in the read-me of the page above (75 GB).",
+            "Unpack it so that the tree below results, then check it.",
+        ),
+    ),
+    "ucf_sports": Facts(
+        "clips of sports, viewers naming the action",
+        "UCF-Sports",
+        images=150,
+        viewers=16,
+        parts={"train": 103, "test": 47},
+        licence="research (gaze)",
+        page="https://github.com/wenguanwang/DHF1K",
+        tree=(
+            "{training,testing}/<action>-<NNN>/images/<action>_<NNN>_001.png ...",
+            "{training,testing}/<action>-<NNN>/fixation/<action>_<NNN>_001.png ...",
+            "{training,testing}/<action>-<NNN>/maps/*.png          (only for data.maps=true)",
+        ),
+        steps=(
+            "Follow the link to UCF Sports in the read-me of the page above.",
+            "Unpack it so that the tree below results, then check it.",
+        ),
+    ),
+    "avimos": Facts(
+        "videos with sound, explored with a mouse; AIM 2024",
+        "AViMoS",
+        images=1500,
+        viewers=None,
+        parts={"train": 1000, "test": 500},
+        licence="CC BY 4.0",
+        page="https://huggingface.co/datasets/ANDRYHA/AudioVisualMouseSaliency",
+        tree=_MSU_TREE,
+        steps=(
+            "Download the archives from the page above (no registration): Videos.zip (23.5 GB),",
+            "SaliencyTrain.zip (12 GB), SaliencyTest.zip (6.2 GB), FixationsTrain.zip (1.2 GB),",
+            "FixationsTest.zip (0.6 GB), TrainTestSplit.json.",
+            "Unpack each into a folder of its name so that the tree below results, then check it.",
+        ),
+    ),
+    "ntire2026": Facts(
+        "videos with sound, explored with a mouse; NTIRE 2026",
+        "NTIRE2026",
+        images=2000,
+        viewers=None,
+        parts={"train": 1200, "test": 800},
+        licence="CC BY 4.0",
+        page="https://huggingface.co/datasets/ANDRYHA/VideoSaliencyChallenge",
+        tree=_MSU_TREE,
+        steps=(
+            "Download the archives from the page above (no registration).",
+            "Unpack each into a folder of its name so that the tree below results, then check it.",
+        ),
+    ),
+    "crowdsal": Facts(
+        "videos with sound, explored with a mouse",
+        "CrowdSAL",
+        images=5000,
+        viewers=None,
+        licence="CC BY 4.0",
+        page="https://huggingface.co/datasets/ANDRYHA/CrowdSAL",
+        tree=(
+            "{Train,Test}/Videos/NNNN.mp4",
+            "{Train,Test}/Fixations/NNNN.json",
+            "{Train,Test}/Saliency/NNNN.mp4         (only for data.maps=true)",
+        ),
+        steps=("Download the folders Train and Test from the page above (no registration), then check them.",),
+    ),
+    "avad": _stavis("AVAD", "short clips with sound", 45),
+    "coutrot1": _stavis("Coutrot_db1", "objects, landscapes, faces, with sound", 60),
+    "coutrot2": _stavis("Coutrot_db2", "four people in conversation, with sound", 15),
+    "diem": _stavis("DIEM", "films, advertisements, games, with sound", 81),
+    "etmd": _stavis("ETMD_av", "clips of Hollywood films, with sound", 12),
+    "summe": _stavis("SumMe", "user videos, with sound", 25),
+    "savam": Facts(
+        "clips of films in full HD",
+        "SAVAM",
+        images=41,
+        viewers=50,
+        licence="none stated",
+        page="https://github.com/msu-video-group/video-saliency-prediction-benchmark",
+        tree=(
+            "videos/<name>.avi                      or frames in videos/<name>/",
+            "savam_GT/<name>/fixations/<frame>.png",
+            "savam_GT/<name>/gaussians/<frame>.png  (only for data.maps=true)",
+        ),
+        steps=(
+            "Ask the authors of the page above for videos and ground truth.",
+            "Unpack them so that the tree below results, then check it.",
+        ),
+    ),
 }
 
 WITHOUT_RELEASE = {
     "synthetic": "drawn scenes, simulated viewers: generated on demand",
     "synthetic_video": "drawn clips, simulated viewers: generated on demand",
     "folder": "your own images, fixations and maps in one folder",
+    "video_folder": "your own videos, fixations and maps in one folder",
     "pysaliency": "stimuli.hdf5 and fixations.hdf5 written by pysaliency",
     "union": "several data sets as one (data.sets=[...])",
 }

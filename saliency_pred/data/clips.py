@@ -240,13 +240,14 @@ class Clips(SaliencyDataset):
         for part, members in videos.parts(seed).items():
             begin = len(self.items)
             for video in members:
+                drawn = part == "train" and sampler.train == "random"
+                if drawn and "skip" not in (sampler.start, sampler.end):
+                    self.items.append((video, None))  # without opening it: a set may have thousands
+                    continue
                 count = sampler.count(videos.times(video))
                 if count == 0:
                     self.note(f"video shorter than a clip of {sampler.span} frames", videos.image_ids[video])
-                elif part == "train" and sampler.train == "random":
-                    self.items.append((video, None))
-                else:
-                    self.items += [(video, number) for number in range(count)]
+                self.items += [(video, None)] * min(count, 1) if drawn else [(video, k) for k in range(count)]
             self._parts[part] = list(range(begin, len(self.items)))
         if not self.items:
             raise DatasetLayoutError(
@@ -330,6 +331,11 @@ class Clips(SaliencyDataset):
         """float32 (T, H, W) shipped maps of the predicted frames; black where there is nothing to predict."""
         return self._density(self.items[index][0], self.clip(index))
 
+    def predicted_frames(self, index: int) -> np.ndarray:
+        """uint8 (T, H, W, 3) the frames that are to be predicted; the first of them where there is none."""
+        clip = self.clip(index)
+        return self.videos.frames(self.items[index][0], np.where(clip.predicted < 0, clip.predicted[0], clip.predicted))
+
     def _true_log_density(self, index: int, windows: Tensor | None = None) -> Tensor:
         """(T, H, W) exact log density of the predicted frames, of generated videos; even where none exists."""
         video, _ = self.items[index]
@@ -373,3 +379,28 @@ class Clips(SaliencyDataset):
         after = known[-1, 1] + np.arange(int(nothing.sum()))[:, None] + np.array([[0.0, 1.0]])
         windows[nothing] = after
         return torch.from_numpy(windows)
+
+
+class SomeFrames(Clips):
+    """Frames spread evenly over each video of a set, as images: for looking at the set and measuring it.
+
+    Args:
+        videos: the data set.
+        count: about so many frames in all, at least one of each video.
+    """
+
+    def __init__(self, videos: VideoDataset, count: int) -> None:
+        self.videos = videos
+        self.sampler = ClipSampler()
+        self.seed = 0
+        self.root, self.split, self.outside, self.issues = videos.root, "all", videos.outside, videos.issues
+        for name in ("name", "domain", "viewing_time", "pixel_per_dva", "blur_sigma"):
+            setattr(self, name, getattr(videos, name))
+        each = max(1, round(count / len(videos)))
+        self.items = []
+        for video in range(len(videos)):
+            length = videos.length(video)
+            middles = (np.arange(min(each, length)) + 0.5) / min(each, length) * length
+            self.items += [(video, int(frame)) for frame in middles]
+        self._parts = {"train": list(range(len(self.items))), "val": list(range(len(self.items)))}
+        self.image_ids = [self._name(*item) for item in self.items]

@@ -12,6 +12,10 @@ import cv2
 from saliency_pred.data.catalogue import CATALOGUE
 from saliency_pred.data.dataset import SaliencyDataset
 from saliency_pred.data.manifest import compare, load_manifest
+from saliency_pred.data.videos import VideoDataset
+
+_FRAMES_AT_ONCE = 64
+"""So many frames of a video are held in memory while it is looked through."""
 
 
 @dataclass
@@ -117,6 +121,8 @@ def _look(dataset: SaliencyDataset, index: int) -> tuple[str, str, tuple[int, in
     """Read one image with all that belongs to it: its name, what is wrong, and counts of fixations."""
     image_id = dataset.image_ids[index]
     try:
+        if isinstance(dataset, VideoDataset):
+            return image_id, "", _look_through(dataset, index)
         dataset.image(index)
         fixations = dataset.fixations(index)
         dataset.density(index)
@@ -126,6 +132,22 @@ def _look(dataset: SaliencyDataset, index: int) -> tuple[str, str, tuple[int, in
         return image_id, "", (0, 0, 0)
     outside = len(fixations) - int(fixations.inside.sum())
     return image_id, "", (len(fixations), outside, len(fixations.viewers()))
+
+
+def _look_through(dataset: VideoDataset, index: int) -> tuple[int, int, int]:
+    """Read one video, a few frames at a time, with all that belongs to it: counts of fixations."""
+    total, outside = 0, 0
+    viewers: set[int] = set()
+    for start in range(0, dataset.length(index), _FRAMES_AT_ONCE):
+        which = range(start, min(start + _FRAMES_AT_ONCE, dataset.length(index)))
+        dataset.frames(index, which)
+        fixations = dataset.frame_fixations(index, which)
+        dataset.frame_density(index, which)
+        if fixations is not None:
+            total += len(fixations)
+            outside += len(fixations) - int(fixations.inside.sum())
+            viewers.update(fixations.viewers())
+    return total, outside, len(viewers)
 
 
 def _compare_counts(dataset: SaliencyDataset, name: str, found: Verification) -> None:

@@ -148,7 +148,8 @@ class Video(ABC):
         if wanted.min() < 0 or wanted.max() >= len(self):
             raise IndexError(f"{self.path} has the frames 0 to {len(self) - 1}, not {wanted.min()} to {wanted.max()}")
         unique, place = np.unique(wanted, return_inverse=True)
-        return np.stack(self._pick(unique))[place]
+        found = self._pick(unique)
+        return np.stack([found[k] for k in place])
 
     @abstractmethod
     def _read(self, start: int, stop: int) -> Iterator[np.ndarray]:
