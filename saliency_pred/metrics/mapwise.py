@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saliency_pred.metrics.arguments import against_density
 from saliency_pred.metrics.pointwise import MIT_EPS
-from saliency_pred.metrics.stack import Numbers, Stack, total
+from saliency_pred.metrics.stack import Numbers, Stack, products_of, total
 
 
 def cc(maps: Tensor, density: Tensor) -> Tensor:
@@ -28,8 +28,9 @@ def cc(maps: Tensor, density: Tensor) -> Tensor:
 
 def correlation(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`cc`."""
-    norm = np.sqrt(stack.squares * truth.squares)
-    products = total(stack.deviation * truth.deviation)
+    a, b = stack.centred, truth.centred
+    norm = np.sqrt(a.squares * b.squares)
+    products = products_of(a.maps, b.maps) - a.sums * b.sums / stack.pixels
     return np.divide(products, norm, out=np.zeros_like(norm), where=norm > 0)
 
 
@@ -49,8 +50,9 @@ def kld(maps: Tensor, density: Tensor, eps: float = MIT_EPS) -> Tensor:
 
 def divergence(stack: Stack, truth: Stack, eps: float) -> Numbers:
     """(C,) :func:`kld`."""
-    ratio = truth.density / (stack.density + eps)
-    return total(ratio.add_(eps).log_().mul_(truth.density))
+    s, g = stack.density, truth.density
+    ratio = torch.addcdiv(s.new_tensor(eps), g, s + eps)  # eps + g / (s + eps), at once
+    return products_of(ratio.log_(), g)
 
 
 def sim(maps: Tensor, density: Tensor) -> Tensor:

@@ -52,8 +52,9 @@ def nss_aim(maps: Tensor, fixations: Fixations) -> Tensor:
 
 def standardised(stack: Stack, places: Places, ddof: int, eps: float = 0.0) -> Numbers:
     """(C,) :func:`nss`; ``eps`` is added to the standard deviation."""
-    mean = places.means(stack, stack.deviation)
-    std = np.sqrt(stack.squares / (stack.pixels - ddof)) + eps / stack.scale
+    centred = stack.centred
+    mean = places.means(stack, centred.maps) - centred.sums / stack.pixels
+    std = np.sqrt(centred.squares / (stack.pixels - ddof)) + eps / centred.scale
     return np.where(stack.constant, 0 * mean, mean / np.where(stack.constant, 1.0, std))
 
 

@@ -208,11 +208,11 @@ class Preset:
         values = prediction.detach()[None]
         if values.dtype != torch.float32:
             values = values.double()
-        if not math.isfinite(values.sum()):
-            infinite = values.abs() == torch.inf if kind != "log_density" else values == torch.inf
-            bad = int((infinite | torch.isnan(values)).sum())
-            if bad:
-                raise ValueError(f"{name}: {bad} pixels are NaN or infinite")
+        lowest = -math.inf if kind == "log_density" else torch.finfo(values.dtype).min
+        low, high = (float(v) for v in values.aminmax())
+        if not (lowest <= low and high < math.inf):
+            bad = int((~((values >= lowest) & (values < math.inf))).sum())
+            raise ValueError(f"{name}: {bad} pixels are NaN or infinite")
         fits = tuple(values.shape[-2:]) == tuple(size)
         if not fits and self.resize == "error":
             raise ValueError(
@@ -236,7 +236,7 @@ class Preset:
                 log_density = log_normalise(resized(values, size, "bilinear")[None])[0]
                 density = log_density.exp()
         elif kind == "density":
-            if values.amin() < 0:
+            if low < 0:
                 raise ValueError(
                     f"{name}: no density, {int((values < 0).sum())} pixels are negative (maps=log_density?)"
                 )

@@ -103,34 +103,44 @@ class Stack:
         return maps
 
     @cached_property
-    def deviation(self) -> Tensor:
-        """(C, H, W) deviations from the maps' means, divided by :attr:`scale`."""
-        maps, sums = self.maps, self.sums
-        if (self.scale != 1).any():
-            maps = maps / self.spread(self.scale)
-            sums = total(maps)
-        deviation = maps - self.spread(sums / self.pixels)
-        # The mean was rounded to the maps' type: what that left over is taken off
-        deviation -= self.spread(total(deviation) / self.pixels)
-        return deviation
-
-    @cached_property
-    def scale(self) -> Numbers:
-        """Powers of 2 that maps are divided by so that squares stay numbers of their type; mostly 1."""
-        usual = ((self.largest > 1e-9) & (self.largest < 1e9)) | (self.largest == 0)
-        return np.where(usual, 1.0, np.exp2(np.floor(np.log2(np.where(usual, 1.0, self.largest)))))
-
-    @cached_property
-    def squares(self) -> Numbers:
-        """Sums of the squared deviations; exactly 0 for a constant map."""
-        rows = torch.linalg.vector_norm(self.deviation, dim=-1)
-        return np.where(self.constant, 0.0, host(rows.double().square().sum(-1)))
+    def centred(self) -> Centred:
+        """What means, variances and correlations are computed from."""
+        return Centred(self)
 
     def spread(self, numbers: Numbers) -> Tensor | float:
         """One number a map, to be combined with the pixels."""
         if len(numbers) == 1:
             return float(numbers[0])
         return torch.from_numpy(numbers).to(self.maps)[:, None, None]
+
+
+class Centred:
+    """Maps moved so that their sums of squares are numbers of their type, and lose nothing beside their squared sums.
+
+    Attributes:
+        maps: (C, H, W), divided by :attr:`scale`, less their means where these are large beside the deviations.
+        sums: (C,) of the pixels of :attr:`maps`.
+        scale: (C,) powers of 2; mostly 1.
+        squares: (C,) sums of the squared deviations of :attr:`maps` from their means; exactly 0 for a constant map.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        usual = ((stack.largest > 1e-9) & (stack.largest < 1e9)) | (stack.largest == 0)
+        self.scale = np.where(usual, 1.0, np.exp2(np.floor(np.log2(np.where(usual, 1.0, stack.largest)))))
+        self.maps, self.sums = stack.maps, stack.sums
+        if not usual.all():
+            self.maps = self.maps / stack.spread(self.scale)
+            self.sums = total(self.maps)
+        squares = self._squares()
+        # Of float32 squares 1e-8 is lost; of their difference from the squared sums then at most five times that
+        if (self.sums**2 / stack.pixels > 4 * (squares - self.sums**2 / stack.pixels)).any():
+            self.maps = self.maps - stack.spread(self.sums / stack.pixels)
+            self.sums = total(self.maps)
+            squares = self._squares()
+        self.squares = np.where(stack.constant, 0.0, squares - self.sums**2 / stack.pixels)
+
+    def _squares(self) -> Numbers:
+        return host(torch.linalg.vector_norm(self.maps, dim=-1).double().square().sum(-1))
 
 
 def stacks(maps: Tensor, widest: int = 0, infinite: bool = False) -> Iterator[Stack]:
@@ -161,6 +171,11 @@ def min_max(stack: Stack) -> Tensor:
     """(C, H, W) float64 maps stretched to [0, 1]; a constant one becomes 0 everywhere."""
     width = np.where(stack.constant, 1.0, stack.high - stack.low)
     return (stack.maps.double() - stack.spread(stack.low)) / stack.spread(width)
+
+
+def products_of(first: Tensor, second: Tensor) -> Numbers:
+    """Sums of the products of (C, H, W) pixels, added as in :func:`total`."""
+    return host(torch.linalg.vecdot(first, second).sum(-1, dtype=torch.float64))
 
 
 class Places:
