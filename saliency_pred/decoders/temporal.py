@@ -24,16 +24,18 @@ class CausalBlock(nn.Module):
 
     def __init__(self, width: int, kernel: int, dilation: int, groups: int) -> None:
         super().__init__()
+        self.taps = [i * dilation for i in range(kernel)]
         self.past = (kernel - 1) * dilation
         self.norm = nn.GroupNorm(groups, width)
-        self.over_time = nn.Conv3d(width, width, (kernel, 1, 1), dilation=(dilation, 1, 1), bias=False)
-        if kernel > 1:  # half of the channels begin as differences of two frames, one of each pair with either sign
+        self.over_time = nn.Conv2d(kernel * width, width, 1, bias=False)  # on the frames' channels, oldest first
+        if kernel > 1:  # half of the channels begin as differences of two frames, each with both signs
             quarter = width // 4
             with torch.no_grad():
-                difference = 2 * self.over_time.weight[:quarter, :, -1:]
-                self.over_time.weight[: 2 * quarter] = 0
-                self.over_time.weight[:quarter, :, -2:] = torch.cat([-difference, difference], dim=2)
-                self.over_time.weight[quarter : 2 * quarter] = -self.over_time.weight[:quarter]
+                weight = self.over_time.weight.view(width, kernel, width)
+                difference = 2 * weight[:quarter, -1]
+                weight[: 2 * quarter] = 0
+                weight[:quarter, -2:] = torch.stack([-difference, difference], dim=1)
+                weight[quarter : 2 * quarter] = -weight[:quarter]
         self.norm_time = nn.GroupNorm(groups, width)
         self.over_space = nn.Conv2d(width, width, 3, padding=1)
 
@@ -47,7 +49,8 @@ class CausalBlock(nn.Module):
         if state is None:
             state = new[:, :, :1].expand(-1, -1, self.past, -1, -1)
         known = torch.cat([state, new], dim=2)
-        moved = F.relu(self.norm_time(_fold(self.over_time(known))))
+        seen = torch.cat([known[:, :, tap : tap + frames] for tap in self.taps], dim=1)
+        moved = F.relu(self.norm_time(self.over_time(_fold(seen))))
         return x + _unfold(self.over_space(moved), frames), known[:, :, frames:]
 
 
@@ -101,7 +104,7 @@ class TemporalReadout(nn.Module):
         self.stride = stride
         self.strides = list(strides)
         self.time_strides = list(time_strides)
-        self.norms = nn.ModuleList(nn.GroupNorm(1, c) for c in channels)
+        self.norms = nn.ModuleList(nn.GroupNorm(1, c, affine=False) for c in channels)
         self.project = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
         self.blocks = nn.ModuleList(CausalBlock(width, kernel, dilation, groups) for dilation in dilations)
         self.scales = nn.ModuleList(
@@ -161,9 +164,12 @@ class TemporalReadout(nn.Module):
         total = torch.zeros((), device=features[0].device)
         for norm, project, feature in zip(self.norms, self.project, features, strict=True):
             steps = feature.shape[2]
-            x = project(norm(_fold(feature)))
+            x = norm(_fold(feature))
+            if x.shape[-1] > size[1]:
+                x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
+            x = project(x)
             if tuple(x.shape[-2:]) != size:
-                x = F.interpolate(x, size=size, mode="bilinear", antialias=x.shape[-1] > size[1])
+                x = F.interpolate(x, size=size, mode="bilinear")
             x = _unfold(x, steps)
             if steps != frames:
                 x = F.interpolate(x, size=(frames, *size), mode="nearest")
