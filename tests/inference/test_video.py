@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -247,3 +251,43 @@ def test_the_command(clip: Path, still: Path, tmp_path: Path, capsys: pytest.Cap
     assert len(open_video(out / "frames_maps.mp4")) == 5
     assert main(["predict", str(clip), f"ckpt={still}", f"out={out}", "write_video=[film]"]) == 2
     assert "write_video=film is none of maps, overlay, npy, hdf5" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # some minutes: twice 20 minutes of full HD
+@pytest.mark.timeout(1800)
+def test_twenty_minutes_of_full_hd_in_bounded_memory_killed_and_resumed(still: Path, tmp_path: Path) -> None:
+    """Frames are seconds apart, unevenly; memory does not depend on how many there are, disk and time do."""
+    stamps = np.cumsum(np.random.default_rng(0).integers(2000, 4600, 400))
+    path = videos.write(
+        tmp_path / "long.mp4",
+        len(stamps),
+        size=(1080, 1920),
+        pts=stamps.tolist(),
+        time_base=Fraction(1, 1000),
+        options={"preset": "ultrafast", "crf": "30"},
+    )
+    assert open_video(path).times[-1] > 19 * 60
+    arguments = ["predict", str(path), f"ckpt={still}", "device=cpu", "batch_size=2", "write_video=[maps]"]
+
+    def start(out: Path) -> subprocess.Popen[bytes]:
+        program = "import sys; from saliency_pred.cli import main; sys.exit(main(sys.argv[1:]))"
+        return subprocess.Popen([sys.executable, "-c", program, *arguments, f"out={out}"])
+
+    whole = start(tmp_path / "whole")
+    _, status, used = os.wait4(whole.pid, 0)
+    assert status == 0
+    assert used.ru_maxrss < 2 * 2**20  # KiB
+
+    killed = start(tmp_path / "killed")
+    mark = tmp_path / "killed" / ".long.parts" / "00000.state"
+    while not mark.exists():
+        assert killed.poll() is None
+        time.sleep(0.2)
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "killed" / "long_maps.mp4").exists()
+    assert start(tmp_path / "killed").wait() == 0
+    assert (tmp_path / "killed" / "long_maps.mp4").read_bytes() == (tmp_path / "whole" / "long_maps.mp4").read_bytes()
+    assert json.loads((tmp_path / "killed" / "long.json").read_text())["speed"]["steps"] == 400 - 256
+    written = open_video(tmp_path / "whole" / "long_maps.mp4")
+    np.testing.assert_allclose(written.times, open_video(path).times, rtol=0, atol=1e-3)
