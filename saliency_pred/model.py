@@ -79,7 +79,7 @@ class CentreBiasPrior(nn.Module):
     def forward(self, size: tuple[int, int], valid: Tensor | None, domain: Tensor | None = None) -> Tensor:
         """(1 or B, T, H, W) weighted log prior, laid over the rectangle of valid pixels of each image."""
         prior = self.log_density[None]
-        weight = self.weight(domain, 1 if domain is None else len(domain)).reshape(-1, 1, 1, 1)
+        weight = self.weight(domain, 1 if domain is None else domain.shape[0]).reshape(-1, 1, 1, 1)
         if valid is None or bool(valid.all()):
             return weight * F.interpolate(prior, size=size, mode="bilinear", align_corners=False)
         x = _position_in_span(valid.any(1))[:, None, :].expand(-1, size[0], -1)

@@ -24,7 +24,9 @@ COMMANDS = {
     "compare": "several runs in one table, with intervals and paired tests",
     "sweep": "search for settings with Optuna: pruned, resumable, by any number of processes",
     "doctor": "versions, devices, what a training would run on, combinations known to go wrong",
+    "reproduce": "train an experiment with several seeds, score it as its leaderboard does",
     "submit": "build the archive that a leaderboard takes, or check anyone's",
+    "export": "write a model for other programs: ONNX, torch.export, or a Hugging Face folder",
     "import": "turn an official checkpoint of a published network into one of ours",
 }
 FLAGS = {

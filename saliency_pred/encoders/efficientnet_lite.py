@@ -127,6 +127,12 @@ class EfficientNetLite(nn.Module):
                 module.eval()
         return self
 
+    def assume_multiples_of_32(self) -> None:
+        """Only take images whose sides are multiples of 32 from here on, for a graph that holds for all of these."""
+        for module in self.modules():
+            if isinstance(module, _Conv):
+                module.stride_divides = True
+
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W), normalised → a list of (B, channels[i], ceil(H / strides[i]), ceil(W / strides[i]))."""
         x = F.relu6(self.bn1(self.conv_stem(image)), inplace=True)
@@ -141,18 +147,25 @@ class EfficientNetLite(nn.Module):
 class _Conv(nn.Conv2d):
     """A convolution padded as TensorFlow does: ceil(n / stride) outputs, the odd pixel of padding at the far end."""
 
+    stride_divides: bool = False
+    """Whether sizes are known to be multiples of the stride: then a traced graph has no arithmetic with sizes."""
+
     def __init__(self, channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         same_on_both_sides = kernel // 2 if stride == 1 else 0
         super().__init__(channels, out, kernel, stride, same_on_both_sides, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride[0] > 1:
-            down, right = (
-                max((-(-n // s) - 1) * s + k - n, 0)
-                for n, s, k in zip(x.shape[-2:], self.stride, self.kernel_size, strict=True)
-            )
+            down, right = (self._missing(n) for n in x.shape[-2:])
             x = F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
         return super().forward(x)
+
+    def _missing(self, length: int) -> int:
+        """Pixels of padding, both ends together, of a side of this length."""
+        stride, kernel = self.stride[0], self.kernel_size[0]
+        if self.stride_divides:
+            return kernel - stride
+        return max((-(-length // stride) - 1) * stride + kernel - length, 0)
 
 
 class _SeparableConv(nn.Module):
