@@ -18,13 +18,14 @@ from saliency_pred.per_domain import PerDomain
 
 
 class Readout(nn.Module):
-    """1x1 read-out of several taps, blurred.
+    """Read-out of several taps, blurred.
 
     Args:
         channels, strides: of the features.
         num_windows: T.
         width: channels that each tap is projected to.
         hidden: channels of the second layer.
+        kernel: of the second layer; 1: every cell is read by itself.
         stride: of the grid on which the taps are summed; finer taps are averaged, coarser ones enlarged.
         sigma: of the learned blur to begin with, in cells of a grid twice as fine; 0: no blur.
         dropout: share of the summed channels that is dropped in training.
@@ -38,6 +39,7 @@ class Readout(nn.Module):
         num_windows: int = 1,
         width: int = 32,
         hidden: int = 16,
+        kernel: int = 1,
         stride: int = 8,
         sigma: float = 1.5,
         dropout: float = 0.1,
@@ -50,7 +52,7 @@ class Readout(nn.Module):
         self.standardise = nn.ModuleList(Standardise(c) for c in channels)
         self.project = nn.ModuleList(nn.Conv2d(c, width, 1, bias=i == 0) for i, c in enumerate(channels))
         self.norm1 = nn.GroupNorm(1, width)
-        self.layer1 = nn.Conv2d(width, hidden, 1)
+        self.layer1 = nn.Conv2d(width, hidden, kernel, padding="same", padding_mode="replicate")
         self.norm2 = nn.GroupNorm(1, hidden)
         self.layer2 = nn.Conv2d(hidden, num_windows, 1, bias=False)  # a constant is lost in the softmax
         self.dropout = nn.Dropout2d(dropout)
@@ -66,8 +68,9 @@ class Readout(nn.Module):
     def forward(self, features: list[Tensor], domain: Tensor | None = None) -> Tensor:
         """Features → logits (B, T, h, w) at half the read-out stride."""
         first = min(range(len(features)), key=lambda i: abs(self.strides[i] - self.stride))
-        scale = self.strides[first] / self.stride
-        size = tuple(max(1, round(n * scale)) for n in features[first].shape[-2:])
+        size = tuple(features[first].shape[-2:])
+        if self.strides[first] != self.stride:
+            size = tuple(max(1, round(n * self.strides[first] / self.stride)) for n in size)
         total = torch.zeros((), device=features[0].device)
         for standardise, project, feature in zip(self.standardise, self.project, features, strict=True):
             projected = project(standardise(feature))
