@@ -43,6 +43,7 @@ def test_the_wheel_holds_every_yaml_and_module(tmp_path: Path) -> None:
     wanted = {f"saliency_pred/configs/{p.as_posix()}" for p in configs}
     wanted |= {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "saliency_pred").rglob("*.py")}
     wanted |= {f"saliency_pred/{name}" for name in ("py.typed", "data/manifests/osie.txt")}
+    wanted |= {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "saliency_pred/weights/default").iterdir()}
     assert not wanted - names
 
 
