@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -131,7 +132,17 @@ def gold_standard(
     data: SaliencyDataModule, scorer: Scorer, standard: GoldStandard, bias: CentreBias
 ) -> LeaveOneViewerOut:
     """The fitted ceiling."""
-    return LeaveOneViewerOut(data, scorer, lambda _, others: standard.log_density(others, bias), "log_density")
+    kept = _KeptBias(bias.density)
+    return LeaveOneViewerOut(data, scorer, lambda _, others: standard.log_density(others, kept), "log_density")
+
+
+class _KeptBias(CentreBias):
+    """A centre bias that keeps the density of the last size: all viewers of an image need the same."""
+
+    @lru_cache(maxsize=1)  # noqa: B019 - one density, for as long as the ceiling is measured
+    def log_density(self, size: tuple[int, int]) -> Tensor:
+        """(T, H, W) float64 log density on an image of (height, width)."""
+        return super().log_density(size)
 
 
 def other_viewers(data: SaliencyDataModule, scorer: Scorer) -> LeaveOneViewerOut:

@@ -48,6 +48,9 @@ class Scorer:
     negatives: OtherFixations | None = None
     reference: InformationBaseline | None = None
     optimal: OptimalMaps | None = None
+    _last: dict[tuple[str, tuple[int, int]], Tensor | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     headline: ClassVar[tuple[str, ...]] = ("ig", "nss", "auc")
     """Shown in the progress bar."""
@@ -162,7 +165,13 @@ class Scorer:
         return row
 
     def _baseline(self, image_id: str, size: tuple[int, int]) -> Tensor | None:
-        """(T, h, w) log density that information gain is measured against."""
-        if self.reference is not None:
-            return self.reference.log_density(image_id, size)
-        return None if self.baseline is None else self.baseline.log_density(size)
+        """(T, h, w) log density that information gain is measured against; the last one is kept."""
+        key = ("" if self.reference is None else image_id, size)
+        if key not in self._last:
+            if self.reference is not None:
+                found = self.reference.log_density(image_id, size)
+            else:
+                found = None if self.baseline is None else self.baseline.log_density(size)
+            self._last.clear()
+            self._last[key] = found
+        return self._last[key]
