@@ -27,10 +27,10 @@ from saliency_pred.cli.compose import compose
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from saliency_pred.data.datamodule import SaliencyDataModule
+    from saliency_pred.data.dataset import SaliencyDataset
     from saliency_pred.inference.predictor import Predictor
     from saliency_pred.submission.check import Check
-    from saliency_pred.submission.stills import Picture, StillBoard
+    from saliency_pred.submission.stills import Picture, Predict, StillBoard
     from saliency_pred.submission.videos import PredictFrames, VideoBoard, WantedVideo
 
 
@@ -46,36 +46,35 @@ def main(files: list[str], overrides: list[str]) -> int:
     if cfg.check and not Path(files[0]).is_file():
         raise FileNotFoundError(f"{files[0]} does not exist")
 
-    from saliency_pred.data.datamodule import SaliencyDataModule
     from saliency_pred.instantiate import instantiate
     from saliency_pred.submission.stills import pictures
     from saliency_pred.submission.tuebingen import Tuebingen
-    from saliency_pred.submission.videos import VideoBoard, wanted_videos
+    from saliency_pred.submission.videos import VideoBoard, streamed, wanted_videos
 
-    board = instantiate(cfg.board)
-    data = SaliencyDataModule(instantiate(cfg.data), (288, 384), workers=0, seed=cfg.seed)
-    list_wanted = wanted_videos if isinstance(board, VideoBoard) else pictures
-    wanted: Any = list_wanted(data.dataset, data.indices(cfg.part))
+    board, dataset = instantiate(cfg.board), instantiate(cfg.data)
+    moving = isinstance(board, VideoBoard)
+    indices = images_of(dataset, cfg.part, cfg.seed)
+    wanted: Any = wanted_videos(dataset, indices) if moving else pictures(dataset, indices)
     predict: Any = None
     if cfg.ckpt is not None:
-        predictor = load(cfg, data)
-        of = frame_predictions if isinstance(board, VideoBoard) else picture_predictions
-        predict = of(predictor, data)
+        from saliency_pred.inference.predictor import Predictor
+
+        predictor = Predictor.load(cfg.ckpt, domain=cfg.domain or dataset.domain, device=cfg.device)
+        predict = streamed(predictor, dataset) if moving else picture_predictions(predictor, dataset)
     if cfg.check:
         file = Path(files[0])
     else:
-        file = Path(cfg.out or f"{board.name}_{data.dataset.name}{board.suffixes[0]}")
-        board.build(wanted, predict, file, made_of(cfg, data))
+        file = Path(cfg.out or f"{board.name}_{dataset.name}{board.suffixes[0]}")
+        board.build(wanted, predict, file, made_of(cfg, dataset))
         if isinstance(board, Tuebingen):
-            print(f"config.yaml {board.config(file, data.dataset.name)}")
+            print(f"config.yaml {board.config(file, dataset.name)}")
     check = board.check(file, wanted)
-    number = board.images.get(data.dataset.name)
+    number = board.images.get(dataset.name)
     if cfg.part in ("all", "test") and number not in (None, len(wanted)):
-        check.warn(f"the board has {number}, this copy of {data.dataset.name} has {len(wanted)}")
-    if check.sound and isinstance(board, VideoBoard):
-        report_videos(board, check, wanted, predict, data, cfg)
-    elif check.sound:
-        report_pictures(board, check, wanted, predict, data, cfg)
+        check.warn(f"the board has {number}, this copy of {dataset.name} has {len(wanted)}")
+    if check.sound:
+        compared: Any = report_videos if moving else report_pictures
+        compared(board, check, wanted, predict, dataset, cfg)
     for line in check.told():
         print(line, file=sys.stderr)
     verdict = f"as {board.name} takes it" if check.sound else f"refused: {board.name} would not take it"
@@ -83,45 +82,32 @@ def main(files: list[str], overrides: list[str]) -> int:
     return 0 if check.sound else 2
 
 
-def load(cfg: DictConfig, data: SaliencyDataModule) -> Predictor:
-    """The checkpoint's predictor."""
-    from saliency_pred.inference.predictor import Predictor
+def images_of(dataset: SaliencyDataset, part: str, seed: int) -> list[int]:
+    """The images (or videos) of a part of the split, or all."""
+    if part == "all":
+        return list(range(len(dataset)))
+    parts = dataset.parts(seed)
+    if part not in parts:
+        raise ValueError(f"split {dataset.split!r} has no part {part!r}, it has {', '.join([*parts, 'all'])}")
+    return parts[part]
 
-    return Predictor.load(cfg.ckpt, domain=cfg.domain or data.dataset.domain, device=cfg.device)
 
-
-def one_map(predictor: Predictor, image: Any) -> Any:
-    """float32 (H, W) log density of one image."""
+def picture_predictions(predictor: Predictor, dataset: SaliencyDataset) -> Predict:
+    """What the checkpoint predicts for an image; refuses checkpoints of several time windows."""
     from saliency_pred.inference.prediction import Prediction
 
-    prediction = predictor.predict(image)
-    assert isinstance(prediction, Prediction)  # of one image
-    if len(prediction.log_density) != 1:
+    def predict(picture: Picture) -> Any:
+        prediction = predictor.predict(dataset.image(picture.index))
+        assert isinstance(prediction, Prediction)  # of one image
         windows = len(prediction.log_density)
-        raise ValueError(f"the checkpoint predicts {windows} time windows; the board wants one map of each image")
-    return prediction.log_density[0]
-
-
-def picture_predictions(predictor: Predictor, data: SaliencyDataModule) -> Any:
-    """What the checkpoint predicts for an image."""
-    return lambda picture: one_map(predictor, data.dataset.image(picture.index))
-
-
-def frame_predictions(predictor: Predictor, data: SaliencyDataModule) -> PredictFrames:
-    """What a network of images predicts for each frame of a video, one after the other."""
-    from saliency_pred.data.videos import VideoDataset
-
-    dataset = data.dataset
-    assert isinstance(dataset, VideoDataset)  # as its videos were listed
-
-    def predict(video: WantedVideo) -> Any:
-        for number in range(video.frames):
-            yield one_map(predictor, dataset.frames(video.index, [number])[0])
+        if windows != 1:
+            raise ValueError(f"the checkpoint predicts {windows} time windows; the board wants one map of each image")
+        return prediction.log_density[0]
 
     return predict
 
 
-def made_of(cfg: DictConfig, data: SaliencyDataModule) -> dict[str, Any]:
+def made_of(cfg: DictConfig, dataset: SaliencyDataset) -> dict[str, Any]:
     """What the maps of an archive depend on: those of another archive are not mixed in."""
     from omegaconf import OmegaConf
 
@@ -130,7 +116,7 @@ def made_of(cfg: DictConfig, data: SaliencyDataModule) -> dict[str, Any]:
 
     return {
         "board": OmegaConf.to_container(cfg.board),
-        "data": data.dataset.name,
+        "data": dataset.name,
         "domain": cfg.domain,
         "checkpoint": sha256(Path(cfg.ckpt)) if Path(cfg.ckpt).is_file() else cfg.ckpt,
         "saliency_pred": __version__,
@@ -142,7 +128,7 @@ def report_videos(
     check: Check,
     wanted: list[WantedVideo],
     predict: PredictFrames | None,
-    data: SaliencyDataModule,
+    dataset: SaliencyDataset,
     cfg: DictConfig,
 ) -> None:
     """Compare some videos with the checkpoint, and score them where there are fixations."""
@@ -153,24 +139,27 @@ def report_videos(
     chosen = spread(wanted, cfg.sample)
     if predict is not None:
         print(f"stored against predicted: {compare_videos(board, check, chosen, predict)}")
-    dataset = data.dataset
     assert isinstance(dataset, VideoDataset)
     if not check.sound or dataset.frame_fixations(chosen[0].index, [0]) is None:
         return
-    for metric, (kept, made) in score_videos(board, check, chosen, predict, dataset, instantiate(cfg.preset)).items():
-        change = "" if math.isnan(made) else f"   by storing {kept - made:+.5f}"
-        print(f"{metric:<15}{kept:>9.4f} ({len(chosen)} videos){change}")
+    stored, exact = score_videos(board, check, chosen, predict, dataset, instantiate(cfg.preset))
+    without = exact.summary("video")
+    for metric, found in stored.summary("video").items():
+        change = found["mean"] - without[metric]["mean"] if metric in without else math.nan
+        told = "" if math.isnan(change) else f"   by storing {change:+.5f}"
+        print(f"{metric:<15}{found['mean']:>9.4f} ({found['images']} videos){told}")
 
 
 def report_pictures(
     board: StillBoard,
     check: Check,
     wanted: list[Picture],
-    predict: Any,
-    data: SaliencyDataModule,
+    predict: Predict | None,
+    dataset: SaliencyDataset,
     cfg: DictConfig,
 ) -> None:
     """Compare some maps with the checkpoint, and score all where there are fixations."""
+    from saliency_pred.data.datamodule import SaliencyDataModule
     from saliency_pred.evaluation.map_scores import comparison_rows, score_maps
     from saliency_pred.evaluation.run import make_scorer
     from saliency_pred.instantiate import instantiate
@@ -179,9 +168,10 @@ def report_pictures(
     chosen = spread(wanted, cfg.sample)
     if predict is not None:
         print(f"stored against predicted: {compare(board, check, chosen, predict, wanted)}")
-    if not check.sound or all(data.dataset.fixations(p.index) is None for p in chosen):
+    if not check.sound or all(dataset.fixations(p.index) is None for p in chosen):
         return  # the board holds them back
     preset = instantiate(cfg.preset)
+    data = SaliencyDataModule(dataset, (288, 384), workers=0, seed=cfg.seed)
     scorer = make_scorer(data, cfg.part, preset)
     stored = score_maps(board.open(check.file, wanted), data, cfg.part, scorer, board.kind)
     changes: dict[str, str] = {}

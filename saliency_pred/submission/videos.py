@@ -18,10 +18,16 @@ import torch.nn.functional as nnf
 from torch import Tensor
 from tqdm import tqdm
 
+from saliency_pred.data.clips import ClipSampler
 from saliency_pred.data.dataset import SaliencyDataset
-from saliency_pred.data.videos import VideoDataset
+from saliency_pred.data.videos import OpenedVideos, VideoDataset
 from saliency_pred.density import normalise, saliency_map
+from saliency_pred.evaluation.scoring import Scorer
+from saliency_pred.inference.predictor import Predictor
+from saliency_pred.inference.stream import VideoStream
+from saliency_pred.instantiate import instantiate
 from saliency_pred.metrics import functional as F
+from saliency_pred.metrics.accumulate import ScoreTable
 from saliency_pred.metrics.presets import Preset
 from saliency_pred.submission.check import Check, zip_entries
 from saliency_pred.submission.staging import Staging
@@ -72,6 +78,29 @@ def wanted_videos(dataset: SaliencyDataset, indices: Sequence[int]) -> list[Want
     if not found:
         raise ValueError(f"{dataset.name}: no videos to submit maps of")
     return found
+
+
+def streamed(predictor: Predictor, dataset: SaliencyDataset) -> PredictFrames:
+    """What a checkpoint predicts for the videos of a data set, decoded and predicted frame after frame.
+
+    Raises:
+        ValueError: the data set has no video files.
+    """
+    if not isinstance(dataset, OpenedVideos):
+        raise ValueError(f"{dataset.name} has no video files; the boards' data sets are dhf1k, avimos, ntire2026")
+    config = None if predictor.checkpoint is None else predictor.checkpoint.config.loader.get("clips")
+    clips = ClipSampler() if config is None else instantiate(config)
+
+    def predict(wanted: WantedVideo) -> Iterator[Tensor]:
+        stream = VideoStream(predictor, dataset.video(wanted.index), clips, predictor.batch_size)
+        densities, done, density = stream.run(), 0, torch.empty(0)
+        for step in stream.step_of.tolist():  # several frames may share a step of the network
+            while done <= step:
+                density, _ = next(densities)
+                done += 1
+            yield density
+
+    return predict
 
 
 class VideoBoard(ABC):
@@ -209,36 +238,25 @@ def score_videos(
     predict: PredictFrames | None,
     dataset: VideoDataset,
     preset: Preset,
-) -> dict[str, tuple[float, float]]:
-    """metric → mean over videos of the stored maps, and the same without storing (NaN without ``predict``).
+) -> tuple[ScoreTable, ScoreTable]:
+    """Rows of the stored maps of all frames, and of the predictions without storing (none without ``predict``).
 
     Metrics that need the fixations of other videos are left out.
     """
-    means: list[dict[str, tuple[float, float]]] = []
+    scorer = Scorer(None, preset=preset)
+    stored, exact = ScoreTable(), ScoreTable()
     for video in wanted:
-        rows: list[dict[str, tuple[float, float]]] = []
         made = None if predict is None else stretched(video, predict(video))
         for number, kept in enumerate(board.read(check.file, video)):
-            exact = None if made is None else next(made)
             fixations = dataset.clean_frame_fixations(video.index, [number])
             density = dataset.frame_density(video.index, [number])
-            if fixations is None or len(fixations) == 0:
-                continue  # nothing to score against
-            human = None if density is None or not bool(density.any()) else density[0].double()
-            name = f"{video.name} frame {number + 1}"
-            stored = preset.score(torch.from_numpy(kept), fixations, human, name=name)
-            without = {} if exact is None else preset.score(torch.from_numpy(exact), fixations, human, name=name)
-            rows.append({metric: (value, without.get(metric, np.nan)) for metric, value in stored.items()})
-        if rows:
-            metrics = dict.fromkeys(m for row in rows for m in row)
-            means.append({m: _mean([row[m] for row in rows if m in row]) for m in metrics})
-    metrics = dict.fromkeys(m for row in means for m in row)
-    return {m: _mean([row[m] for row in means if m in row]) for m in metrics}
-
-
-def _mean(pairs: list[tuple[float, float]]) -> tuple[float, float]:
-    first, second = np.asarray(pairs, dtype=np.float64).mean(axis=0)
-    return float(first), float(second)
+            named = {"image_id": f"{video.name}/{number + 1}", "dataset": dataset.name}
+            for table, map_ in ((stored, kept), (exact, None if made is None else next(made))):
+                if map_ is not None and fixations is not None and len(fixations):
+                    maps, sigma, name = torch.from_numpy(map_)[None], dataset.blur_sigma, named["image_id"]
+                    row = scorer.score(maps, fixations, density, sigma, name, dataset.name, "map")
+                    table.extend([named | row])
+    return stored, exact
 
 
 def _sized(map_: Tensor, size: tuple[int, ...]) -> Tensor:

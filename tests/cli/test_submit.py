@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
-from fixtures import cat2000, mit300, salicon
+from fixtures import avimos, cat2000, dhf1k, mit300, salicon
 from omegaconf import OmegaConf
 
 from saliency_pred.cli import main
@@ -114,3 +114,20 @@ def test_bad_input_is_explained(
     monkeypatch.chdir(tmp_path)
     assert main(["submit", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("board", "entries"), [("aim2024", 4), ("dhf1k", 24)])
+def test_videos_are_predicted_as_they_are_decoded(
+    board: str, entries: int, ckpt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av", reason="videos need PyAV: pip install 'saliency-pred[video]'")
+    root = (avimos if board == "aim2024" else dhf1k).write(tmp_path / "data")
+    settings = [f"board={board}", f"data.root={root}", "part=all", f"ckpt={ckpt}", "sample=2"]
+    out = tmp_path / "mine.zip"
+    assert main(["submit", *settings, f"out={out}"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"stored against predicted: CC 0\.99\d+, KLD 0\.0\d+, SIM 0\.9\d+ \(\d+ maps\)", told), told
+    assert re.search(r"^nss\w* .*\(2 videos\) +by storing [+-]0\.\d+$", told, re.M), told
+    with zipfile.ZipFile(out) as archive:
+        assert len(archive.namelist()) == entries
+    assert main(["submit", str(out), "check=true", *settings]) == 0
