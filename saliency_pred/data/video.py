@@ -441,7 +441,9 @@ class VideoFile(Video):
     def _pixels_of(self, frame: Any) -> np.ndarray:
         height, width = self.index.size  # a stream may change its size on the way; players scale it back
         if self.pixels == "rgb":
-            picture: np.ndarray = frame.to_ndarray(format="rgb24", width=width, height=height)
+            # Naming the target's matrix, which RGB has none of, makes older PyAV heed that of the source.
+            options = {"format": "rgb24", "width": width, "height": height, "dst_colorspace": "DEFAULT"}
+            picture: np.ndarray = frame.to_ndarray(**options)
         else:
             picture = _grey(frame if (frame.height, frame.width) == (height, width) else frame.reformat(width, height))
         return np.ascontiguousarray(np.rot90(picture, self.index.turn)) if self.index.turn else picture
