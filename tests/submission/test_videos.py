@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,13 +18,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from saliency_pred.data.video import open_video
+from saliency_pred.data.clips import ClipSampler
+from saliency_pred.data.synthetic import Synthetic
+from saliency_pred.data.video import nearest_frames, open_video
+from saliency_pred.data.videos import OpenedVideos
 from saliency_pred.submission.aim2024 import Aim2024
 from saliency_pred.submission.check import Check
 from saliency_pred.submission.dhf1k import Dhf1k
 from saliency_pred.submission.map_videos import constant_rate, encode
 from saliency_pred.submission.ntire2026 import Ntire2026
-from saliency_pred.submission.videos import VideoBoard, WantedVideo, compare_videos, stretched
+from saliency_pred.submission.videos import VideoBoard, WantedVideo, compare_videos, streamed, stretched
 
 av = pytest.importorskip("av", reason="videos need PyAV: pip install 'saliency-pred[video]'")
 
@@ -319,3 +323,30 @@ def test_an_archive_that_is_cut_off_is_refused(archives: dict[str, Path], tmp_pa
     path = Path(shutil.copy(archives["dhf1k"], tmp_path))
     os.truncate(path, path.stat().st_size // 2)
     _refused(BOARDS["dhf1k"].check(path, WANTED), "is no zip archive that can be read")
+
+
+def test_frames_that_share_a_step_of_the_network_share_its_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of 15 frames a second sees every other frame of a video of 30."""
+    picked = np.arange(0, 12, 2)
+
+    class Stream:
+        def __init__(self, predictor: object, video: object, clips: ClipSampler, batch_size: int) -> None:
+            assert clips == ClipSampler(), "of a checkpoint without clips: single frames"
+            self.step_of = nearest_frames(WANTED[0].times[picked], WANTED[0].times)
+
+        def run(self) -> Iterator[tuple[Tensor, None]]:
+            return ((torch.full((2, 2), float(number)), None) for number in picked)
+
+    class Videos(OpenedVideos):
+        def __init__(self) -> None: ...
+
+        def video(self, index: int) -> None: ...
+
+        def frame_fixations(self, index: int, which: object) -> None: ...
+
+    monkeypatch.setattr("saliency_pred.submission.videos.VideoStream", Stream)
+    predictor = SimpleNamespace(checkpoint=None, batch_size=4)
+    maps = list(streamed(predictor, Videos())(WANTED[0]))  # type: ignore[arg-type]
+    assert [int(m[0, 0]) for m in maps] == [0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10], "of two equally near the earlier"
+    with pytest.raises(ValueError, match="synthetic has no video files"):
+        streamed(predictor, Synthetic(count=4))  # type: ignore[arg-type]
