@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +19,8 @@ from saliency_pred.data.matlab import read_mat
 from saliency_pred.data.video import FrameFolder
 from saliency_pred.data.videos import OpenedVideos, Which, as_density, in_frames
 from saliency_pred.fixations import Fixations
+
+_KEPT_LISTINGS = 64
 
 
 class AnnotatedFrames(OpenedVideos):
@@ -70,7 +71,7 @@ class AnnotatedFrames(OpenedVideos):
         folder = self.annotations[index]
         if not self.maps or folder is None:
             return None
-        files = _by_number(folder, self.map_files)
+        files = self._listed(folder, self.map_files)
         size, maps = self.size(index), []
         for number in self._numbers(index)[np.asarray(which)].tolist():
             path = self._of_frame(files, index, number)
@@ -130,18 +131,26 @@ class AnnotatedFrames(OpenedVideos):
             self.note(issue, f"{self.image_ids[index]}: {len(frames)} frames, {len(annotated)} annotated")
         return frames[:both]
 
+    def _listed(self, folder: Path, pattern: str) -> Mapping[int, Path]:
+        """:func:`_by_number`, of the last few folders from memory: clip after clip is read of one video."""
+        listings: dict[tuple[Path, str], Mapping[int, Path]] = self.__dict__.setdefault("_known_listings", {})
+        if (folder, pattern) not in listings:
+            if len(listings) >= _KEPT_LISTINGS:
+                listings.clear()
+            listings[folder, pattern] = _by_number(folder, pattern)
+        return listings[folder, pattern]
+
     def _fixation_files(self, index: int) -> Mapping[int, Path]:
         folder = self.annotations[index]
         assert folder is not None
         for pattern in self.fixation_files:
-            if found := _by_number(folder, pattern):
+            if found := self._listed(folder, pattern):
                 return found
         raise BrokenFileError(
             f"{self.name}: {folder} holds no fixations ({' or '.join(self.fixation_files)}); unpack the release again"
         )
 
 
-@lru_cache(maxsize=64)
 def _by_number(folder: Path, pattern: str) -> dict[int, Path]:
     """Number in the name → file, of the files below a folder that match a pattern."""
     sub, name = os.path.split(pattern)

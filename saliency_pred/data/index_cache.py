@@ -1,4 +1,5 @@
-"""Parsed fixations kept between runs, for releases with one big file of them, or with thousands of small ones.
+"""What was parsed once and is kept between runs: the fixations of releases with one big file of them, or with
+thousands of small ones, and the time stamps of videos.
 
 An entry is one .npz in the user's cache folder ($XDG_CACHE_HOME or ~/.cache), keyed by path, size and time of
 change of the source, of every file in it if it is a folder. It may be deleted at any time; where it cannot be
@@ -32,30 +33,45 @@ def cached_table(
         path: the annotation file, or a folder of them.
         read: parses it to image names and their fixations.
     """
+
+    def arrays() -> dict[str, np.ndarray]:
+        names, table = read(path)
+        return {"names": np.array(names, dtype=str), **table.arrays()}
+
+    found = cached_arrays(path, f"{read.__module__}.{read.__qualname__}", arrays)
+    return [str(n) for n in found.pop("names")], FixationTable.from_arrays(found)
+
+
+def cached_arrays(path: Path, kind: str, read: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """``read()``, or what it returned before if the file or folder has not changed since.
+
+    Args:
+        path: what is read.
+        kind: what is made of it; different things made of one file are kept apart.
+        read: makes the arrays.
+    """
     try:
         source = f"{path.resolve()}|{_state(path)}"
     except OSError:
-        return read(path)  # lets the reader say what is wrong
-    key = f"{_VERSION}|{read.__module__}.{read.__qualname__}|{source}"
+        return read()  # lets the reader say what is wrong
+    key = f"{_VERSION}|{kind}|{source}"
     entry = _folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:
         with np.load(entry, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        return [str(n) for n in arrays.pop("names")], FixationTable.from_arrays(arrays)
+            return {name: stored[name] for name in stored.files}
     except FileNotFoundError:
         pass
     except Exception as problem:  # a damaged entry is as good as none
         log.warning("%s is damaged (%s) and is made anew", entry, problem)
-    names, table = read(path)
+    arrays = read()
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=entry.parent, suffix=".part", delete=False) as file:
-            arrays = {"names": np.array(names, dtype=str), **table.arrays()}
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         os.replace(file.name, entry)
     except OSError as problem:
         log.info("%s is not kept for the next run: %s", path, problem)
-    return names, table
+    return arrays
 
 
 def _state(path: Path) -> str:

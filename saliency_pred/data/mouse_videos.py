@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from saliency_pred.data.errors import BrokenFileError
-from saliency_pred.data.video import open_video
 from saliency_pred.data.videos import OpenedVideos, Which, as_density, in_frames
 from saliency_pred.fixations import Fixations
 
@@ -58,7 +57,7 @@ class MouseVideos(OpenedVideos):
         path = self.map_paths[index]
         if not self.maps or path is None:
             return None
-        video = open_video(path, pixels="grey", threads=1)
+        video = self.opened(path, self.frame_rate, "grey")
         if len(video) != self.length(index):
             raise BrokenFileError(
                 f"{path} has {len(video)} maps for the {self.length(index)} frames of {self.paths[index]}; they are "

@@ -27,7 +27,7 @@ class STAViSDataset(AnnotatedFrames):
         root, split, outside: see :class:`~saliency_pred.data.dataset.SaliencyDataset`; the root is the folder with
             ``video_frames``.
         fold: 1, 2 or 3.
-        maps: also the density maps.
+        maps: also the density maps, whose blur is not published.
 
     Source: Tsiami, Koutras, Maragos, "STAViS", CVPR 2020; https://github.com/atsiami/STAViS.
     """
@@ -46,7 +46,7 @@ class STAViSDataset(AnnotatedFrames):
         split: str = "official",
         outside: OutsidePolicy = "drop",
         fold: Literal[1, 2, 3] = 1,
-        maps: bool = False,
+        maps: bool = True,
     ) -> None:
         super().__init__(root, split, outside)
         if fold not in range(1, self.folds + 1):

@@ -238,6 +238,20 @@ class VideoIndex:
     keys: np.ndarray
     packets: np.ndarray
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything by name, for storing; :meth:`from_arrays` is the way back."""
+        base = np.array([self.time_base.numerator, self.time_base.denominator])
+        shape = np.array([*self.size, self.turn])
+        named = {name: getattr(self, name) for name in ("times", "pts", "keys", "packets")}
+        return {**named, "base": base, "shape": shape}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> VideoIndex:
+        """The index that :meth:`arrays` came from."""
+        height, width, turn = arrays["shape"].tolist()
+        base = Fraction(*arrays["base"].tolist())
+        return cls(arrays["times"], arrays["pts"], base, (height, width), turn, arrays["keys"], arrays["packets"])
+
 
 class VideoFile(Video):
     """A file, read by PyAV; made by :func:`open_video`.

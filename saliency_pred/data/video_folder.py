@@ -14,7 +14,7 @@ from torch import Tensor
 from saliency_pred.data.dataset import DOMAINS
 from saliency_pred.data.errors import BrokenFileError, DatasetLayoutError, DatasetNotFoundError
 from saliency_pred.data.fixation_table import FixationTable
-from saliency_pred.data.video import VIDEO_SUFFIXES, open_video
+from saliency_pred.data.video import VIDEO_SUFFIXES
 from saliency_pred.data.videos import OpenedVideos, Which, as_density, in_frames
 from saliency_pred.fixations import Fixations, OutsidePolicy
 
@@ -152,7 +152,7 @@ class VideoFolder(OpenedVideos):
         if self.map_paths is None:
             return None
         path = self.map_paths[index]
-        video = open_video(path, pixels="grey", fps=self.frame_rate, threads=1)
+        video = self.opened(path, self.frame_rate, "grey")
         if len(video) != self.length(index):
             raise BrokenFileError(
                 f"{path} has {len(video)} maps for the {self.length(index)} frames of {self.paths[index]}; write "

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from saliency_pred.data.dataset import SaliencyDataset
 from saliency_pred.data.errors import BrokenFileError
-from saliency_pred.data.video import Video, VideoFile, VideoIndex, frame_windows, open_video
+from saliency_pred.data.index_cache import cached_arrays
+from saliency_pred.data.video import Pixels, Video, VideoFile, VideoIndex, frame_windows, open_video
 from saliency_pred.fixations import Fixations
 
 Which = Sequence[int] | np.ndarray
@@ -89,8 +90,8 @@ class VideoDataset(SaliencyDataset):
 class OpenedVideos(VideoDataset):
     """A data set whose videos are files or folders of frames on disk.
 
-    A subclass fills ``image_ids`` and ``paths`` and defines :meth:`frame_fixations`. The time stamps of a video are
-    read once and kept.
+    A subclass fills ``image_ids`` and ``paths`` and defines :meth:`frame_fixations`. The time stamps of a file are
+    read once and kept, for later runs too (:mod:`saliency_pred.data.index_cache`).
 
     Where the release has no ``val`` part, split ``official`` draws one of its train part, so that no checkpoint is
     chosen by what it is tested on: a tenth of the videos, parts of one recording together (:meth:`recording`).
@@ -128,14 +129,25 @@ class OpenedVideos(VideoDataset):
 
     def video(self, index: int) -> Video:
         """One video, opened."""
-        path = self.paths[index]
-        known: dict[int, Video | VideoIndex] = self.__dict__.setdefault("_known", {})
-        kept = known.get(index)
-        if isinstance(kept, Video):
-            return kept
-        video = open_video(path, fps=self.rate(index), index=kept, threads=1)
-        known[index] = video.index if isinstance(video, VideoFile) else video
-        return video
+        return self.opened(self.paths[index], self.rate(index))
+
+    def opened(self, path: Path, rate: float, pixels: Pixels = "rgb") -> Video:
+        """A video of the set or one of its maps; time stamps that were read before are not read again."""
+        if path.is_dir():
+            folders: dict[tuple[Path, Pixels], Video] = self.__dict__.setdefault("_known_folders", {})
+            if (path, pixels) not in folders:
+                folders[path, pixels] = open_video(path, fps=rate, pixels=pixels)
+            return folders[path, pixels]
+        known: dict[Path, VideoIndex] = self.__dict__.setdefault("_known_files", {})
+        if path not in known:
+
+            def scan() -> dict[str, np.ndarray]:
+                video = open_video(path, threads=1)
+                assert isinstance(video, VideoFile)
+                return video.index.arrays()
+
+            known[path] = VideoIndex.from_arrays(cached_arrays(path, "time stamps of a video", scan))
+        return open_video(path, pixels=pixels, index=known[path], threads=1)
 
     def rate(self, index: int) -> float:
         """Frames a second of a video that is a folder of frames."""

@@ -17,6 +17,7 @@ from saliency_pred.data.errors import BrokenFileError, DatasetLayoutError
 from saliency_pred.data.video import (
     FrameFolder,
     VideoFile,
+    VideoIndex,
     cut_off,
     frame_windows,
     nearest_frames,
@@ -81,6 +82,23 @@ def test_times_are_those_of_the_file(kind: str, tmp_path: Path) -> None:
     assert video.fps == pytest.approx(49 / ((STEPS[-1] - STEPS[0]) / 1000))
     assert np.array_equal(video.windows[:-1, 1], video.times[1:])
     assert video.windows[-1, 1] - video.windows[-1, 0] == pytest.approx(video.times[-1] - video.times[-2])
+
+
+def test_frames_before_the_edit_of_an_mp4_are_not_shown(tmp_path: Path) -> None:
+    whole = videos.write(tmp_path / "whole.mp4", 40, options={"g": "12", "bf": "2", "sc_threshold": "0"})
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "edit.mp4"), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        packets = [p for p in source.demux(stream) if p.size]
+        second = [k for k, p in enumerate(packets) if p.is_keyframe][1]
+        begin = packets[second].pts + 5 * int(1 / (30 * stream.time_base))  # five frames after a key frame
+        for packet in packets[second:]:
+            packet.pts, packet.dts, packet.stream = packet.pts - begin, packet.dts - begin, copy
+            target.mux(packet)
+    video = open_video(tmp_path / "edit.mp4")
+    assert [videos.number_of(f) for f in video.frames()] == list(range(17, 40))
+    assert [videos.number_of(f) for f in video.frames_at([20, 0, 3])] == [37, 17, 20]
+    assert np.allclose(video.times, np.arange(23) / 30)
 
 
 def test_seeking_decodes_a_part_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,8 +197,9 @@ def test_a_video_can_be_pickled_and_read_twice_at_once(tmp_path: Path) -> None:
     assert videos.number_of(video.frames_at([15])[0]) == 15
     assert videos.number_of(next(one)) == 2
     assert isinstance(video, VideoFile)
-    again = open_video(video.path, index=video.index)
+    again = open_video(video.path, index=VideoIndex.from_arrays(video.index.arrays()))
     assert np.array_equal(again.times, video.times)
+    assert videos.number_of(again.frames_at([15])[0]) == 15
 
 
 @pytest.mark.parametrize("kind", ["a.mp4", "a.mkv", "a.avi"])

@@ -24,6 +24,7 @@ from saliency_pred.data.ntire2026 import NTIRE2026
 from saliency_pred.data.savam import SAVAM
 from saliency_pred.data.stavis import AVAD, DIEM
 from saliency_pred.data.ucf_sports import UCFSports
+from saliency_pred.data.video import VideoFile
 from saliency_pred.data.video_folder import VideoFolder
 from saliency_pred.data.videos import OpenedVideos, VideoDataset
 from saliency_pred.density import fixation_density
@@ -129,6 +130,16 @@ def test_sets_can_be_sent_to_workers(case: Case, tmp_path: Path) -> None:
     fresh = pickle.loads(pickle.dumps(dataset))
     assert np.array_equal(fresh.frames(0, [1]), dataset.frames(0, [1]))
     assert not any(key.startswith("_known") for key in pickle.loads(pickle.dumps(dataset)).__dict__)
+
+
+def test_time_stamps_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = avimos.write(tmp_path / "set")
+    expected = AViMoS(root).times(0)
+    monkeypatch.setattr(VideoFile, "_scan", lambda self: pytest.fail("the file was scanned again"))
+    assert np.array_equal(AViMoS(root).times(0), expected)
+    monkeypatch.undo()
+    videos.write(root / "Videos" / "0001.mp4", 4, size=SIZE)  # another file of the same name
+    assert AViMoS(root).length(0) == 4
 
 
 def test_a_missing_folder_is_named(case: Case, tmp_path: Path) -> None:
