@@ -18,7 +18,7 @@ from saliency_pred.version import __version__
 COMMANDS = {
     "train": "train a model, score it, write a report",
     "evaluate": "score a checkpoint or a baseline on a data set, write a report",
-    "predict": "predict where people look in images",
+    "predict": "predict where people look in images and videos",
     "score": "score a folder of maps made by any program against a data set",
     "data": "list, check, show, download and convert data sets",
     "compare": "several runs in one table, with intervals and paired tests",
