@@ -6,8 +6,8 @@ usage: saliency export default|CKPT out=FILE.onnx|FILE.pt2|FOLDER [domain=NAME]
   saliency export default out=saliency.pt2       for torch.export.load and torch.compile
   saliency export best.ckpt out=my_model         a folder for Predictor.from_pretrained and `hf upload`
 
-.onnx and .pt2 take RGB images in [0, 1], (batch, 3, height, width), with sides that are multiples of 32, and return
-log densities. What was written is run at several sizes and compared with the model before it is left there.
+.onnx and .pt2 take RGB images in [0, 1], (batch, 3, height, width), with sides that are multiples of 32 from 64 on,
+and return log densities. What was made is run at several sizes and compared with the model before it is left there.
 """
 
 from __future__ import annotations

@@ -74,11 +74,13 @@ def _animated(frames: list[Image.Image], kind: str, milliseconds: float) -> byte
     buffer = io.BytesIO()
     duration = [round(milliseconds)] * (len(frames) - 1) + [900]  # a rest at the end
     if kind == "gif":
-        # One palette for all frames: with one of its own each, still parts would flicker.
-        sample = Image.new("RGB", (frames[0].width, frames[0].height * 3))
-        for i, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
+        # One palette for all frames: with one of its own each, still parts would flicker. It is taken from several
+        # frames by the range of colours, not by their number, or the few glowing pixels would get none.
+        some = frames[:: max(1, len(frames) // 6)]
+        sample = Image.new("RGB", (frames[0].width, frames[0].height * len(some)))
+        for i, frame in enumerate(some):
             sample.paste(frame, (0, i * frame.height))
-        palette = sample.quantize(256)
+        palette = sample.quantize(256, Image.Quantize.MAXCOVERAGE)
         paletted = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         paletted[0].save(buffer, "GIF", save_all=True, append_images=paletted[1:], duration=duration, loop=0)
     else:
