@@ -64,6 +64,8 @@ def test_positions_and_kernel_one() -> None:
     every = readout(num_windows=9)(clip)
     torch.testing.assert_close(readout(position="last")(clip), every[:, -1:])
     torch.testing.assert_close(readout(position="centre")(clip), every[:, 4:5])
+    stills = readout()([f[:, :, 0] for f in clip])  # clips of one frame
+    torch.testing.assert_close(stills, readout()([f[:, :, :1] for f in clip]))
     static = readout(num_windows=9, kernel=1)
     shuffled = [f[:, :, [3, 1, 4, 0, 5, 8, 2, 6, 7]] for f in clip]
     torch.testing.assert_close(static(shuffled), static(clip)[:, [3, 1, 4, 0, 5, 8, 2, 6, 7]], rtol=0, atol=1e-5)
@@ -92,6 +94,7 @@ def test_per_frame_encoder_is_the_encoder_on_every_frame() -> None:
     for frame in range(5):
         for found, expected in zip(encoder(clip), Pixels()(clip[:, :, frame]), strict=True):
             torch.testing.assert_close(found[:, :, frame], expected)
+    assert torch.equal(encoder(clip[:, :, 0])[0], clip[:, :, 0])  # images pass as they are
 
 
 def test_learns_where_something_moves() -> None:
