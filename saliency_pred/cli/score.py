@@ -6,10 +6,13 @@ usage: saliency score MAPS [MAPS2] data=NAME [data.root=DIR] [preset=NAME] [part
   saliency score maps.zip data=mit1003 data.root=MIT1003 part=all preset=tuebingen maps=log_density optimal_maps=true
   saliency score maps/ data=osie data.root=OSIE fit=train     maps become densities, fitted to those of the train part
   saliency score mine/ theirs.h5 data=osie data.root=OSIE     are the two different?
+  saliency score films/ data=avimos data.root=AViMoS part=test preset=aim2024     a map video of each video
 
 MAPS is a folder, a .zip, an .h5 (one data set an image) or a single file; PNG, TIFF, JPEG and .npy are read, and
-belong to the image of the same name. maps=density and maps=log_density (natural logarithms) make information gain
-defined; maps=map (the rule) leaves it out. Presets: default, tuebingen, mit, salicon, dhf1k, aim2024, ntire2026.
+belong to the image of the same name. Of data sets of videos it is a folder of map videos (or .npy or .h5 of frames,
+height, width, or folders of pictures), named like the videos and scored frame by frame. maps=density and
+maps=log_density (natural logarithms) make information gain defined; maps=map (the rule) leaves it out.
+Presets: default, tuebingen, mit, salicon, dhf1k, aim2024, ntire2026.
 Written below out: scores.json and per_image.csv; with two MAPS a folder of them for each, and comparison.json.
 Images whose map is missing or cannot be scored are named; the others are scored, and the exit code is 2.
 """
@@ -44,24 +47,53 @@ def main(files: list[str], overrides: list[str]) -> int:
     import json
 
     from saliency_pred.data.datamodule import SaliencyDataModule
-    from saliency_pred.evaluation.map_scores import about_scores, comparison_rows, fit_density, score_maps
+    from saliency_pred.data.videos import VideoDataset
+    from saliency_pred.evaluation.map_scores import (
+        about_scores,
+        comparison_rows,
+        fit_density,
+        score_map_videos,
+        score_maps,
+    )
     from saliency_pred.evaluation.maps import MapFiles
     from saliency_pred.evaluation.results import write_atomically, write_map_scores
     from saliency_pred.evaluation.run import make_scorer, score_baselines
+    from saliency_pred.evaluation.scoring import Scorer
+    from saliency_pred.evaluation.video_scores import MapVideos
     from saliency_pred.instantiate import instantiate
     from saliency_pred.metrics.bootstrap import paired_test
+    from saliency_pred.metrics.presets import NEEDS
 
     preset = instantiate(cfg.preset)
-    opened = [MapFiles.open(file) for file in files]
     dataset = instantiate(cfg.data)
     data = SaliencyDataModule(dataset, (288, 384), windows=cfg.windows, workers=0, seed=cfg.seed)
-    scorer = make_scorer(data, cfg.part, preset, cfg.ig_baseline, cfg.optimal_maps)
-    fits = [None if cfg.fit is None else fit_density(maps, data, cfg.fit, scorer.baseline) for maps in opened]
-    scored = [score_maps(maps, data, cfg.part, scorer, cfg.maps, fit) for maps, fit in zip(opened, fits, strict=True)]
-    beside = [name for name in cfg.baselines if name != "centre_bias" or scorer.baseline is not None]
-    both = {row["image_id"] for scores in scored for row in scores.table.rows}
-    baselines = score_baselines(data, cfg.part, scorer, beside, both)
-    names = [maps.name for maps in opened]
+    fits: list[Any] = [None] * len(files)
+    baselines: dict[str, Any] = {}
+    if isinstance(dataset, VideoDataset):
+        if cfg.fit is not None or cfg.optimal_maps or cfg.windows is not None:
+            raise ValueError(f"{dataset.name} holds videos: fit, optimal_maps and windows are of images")
+        if cfg.ig_baseline not in ("uniform", "centre_bias"):
+            raise ValueError(f"ig_baseline={cfg.ig_baseline} is of images; of videos it is uniform or centre_bias")
+        videos = [MapVideos.open(file) for file in files]
+        gains = [m for m in preset.metrics if "baseline" in NEEDS[m]]  # a centre bias takes reading all train fixations
+        scorer = Scorer(None, preset=preset)
+        if gains:
+            rules = dataclasses.replace(preset, metrics=gains)  # no negatives: those of other frames are not drawn
+            scorer = dataclasses.replace(make_scorer(data, cfg.part, rules, cfg.ig_baseline), preset=preset)
+        scored = [score_map_videos(maps, dataset, cfg.part, scorer, cfg.maps, cfg.seed) for maps in videos]
+        names = [maps.path.resolve().stem for maps in videos]
+    else:
+        opened = [MapFiles.open(file) for file in files]
+        scorer = make_scorer(data, cfg.part, preset, cfg.ig_baseline, cfg.optimal_maps)
+        if cfg.fit is not None:
+            fits = [fit_density(maps, data, cfg.fit, scorer.baseline) for maps in opened]
+        scored = [
+            score_maps(maps, data, cfg.part, scorer, cfg.maps, fit) for maps, fit in zip(opened, fits, strict=True)
+        ]
+        beside = [name for name in cfg.baselines if name != "centre_bias" or scorer.baseline is not None]
+        both = {row["image_id"] for scores in scored for row in scores.table.rows}
+        baselines = score_baselines(data, cfg.part, scorer, beside, both)
+        names = [maps.name for maps in opened]
     if len(set(names)) < len(names):
         names = ["first", "second"]
     out = Path(cfg.out or f"{'_'.join(names)}_{data.dataset.name}_{cfg.part}")
@@ -73,8 +105,9 @@ def main(files: list[str], overrides: list[str]) -> int:
         tell(name, scores)
     print(table(summaries | {name: rows.summary(preset.aggregation) for name, rows in baselines.items()}))
     for name, scores in zip(names, scored, strict=True):
-        expected = len(scores.table.rows) + len(scores.missing) + len(scores.failed)
-        print(f"\n{name}: {preset.name} rules, {len(scores.table.rows)} of {expected} images of part {cfg.part}")
+        done = scores.expected - len(scores.missing) - len(scores.failed)
+        frames = f" ({len(scores.table.rows)} frames)" if scores.unit == "video" else ""
+        print(f"\n{name}: {preset.name} rules, {done} of {scores.expected} {scores.unit}s of part {cfg.part}{frames}")
         for line in told_shares(scores, baselines):
             print(line)
     if len(scored) == 2:
@@ -104,8 +137,7 @@ def tell(name: str, scores: MapScores) -> None:
         told = reason if image in reason else f"{image}: {reason}"
         print(f"error: {told}", file=sys.stderr)
     if scores.missing:
-        expected = len(scores.table.rows) + len(scores.missing) + len(scores.failed)
-        missing = f"{len(scores.missing)} of {expected} images have no map and are left out"
+        missing = f"{len(scores.missing)} of {scores.expected} {scores.unit}s have no map and are left out"
         print(f"error: {name}: {missing}: {some(scores.missing)}", file=sys.stderr)
 
 

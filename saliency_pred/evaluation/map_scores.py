@@ -11,12 +11,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from saliency_pred.data.datamodule import SaliencyDataModule
+from saliency_pred.data.videos import VideoDataset
 from saliency_pred.density import CentreBias
 from saliency_pred.evaluation.ceilings import MAP_METRICS
 from saliency_pred.evaluation.density_fit import DensityFit
 from saliency_pred.evaluation.maps import MapFiles, PredictedMap
 from saliency_pred.evaluation.results import ceiling_shares
 from saliency_pred.evaluation.scoring import Scorer
+from saliency_pred.evaluation.video_scores import MapVideos, score_videos
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics.accumulate import Row, ScoreTable
 from saliency_pred.metrics.presets import Kind, Preset
@@ -34,15 +36,19 @@ class MapScores:
         surplus: maps without an image.
         unavailable: metric of the preset → what is missing for it.
         warnings: what a reader of the scores should know.
+        expected: how many maps there should be.
+        unit: what a map belongs to: an image, or a video whose frames are the rows.
     """
 
-    maps: MapFiles
+    maps: MapFiles | MapVideos
     table: ScoreTable
     failed: dict[str, str]
     missing: list[str]
     surplus: list[str]
     unavailable: dict[str, str]
     warnings: list[str]
+    expected: int
+    unit: str = "image"
 
 
 def score_maps(
@@ -100,15 +106,57 @@ def score_maps(
         notes.add(name, predicted, data.dataset.size(index))
         rows.append({"image_id": name, "dataset": dataset.name} | scores)
     table = ScoreTable(rows)
-    given = {"fixations"} if any(row["fixations"] for row in rows) else set()
-    given |= {"negatives"} if scorer.negatives is not None else set()
-    given |= {"baseline"} if scorer.baseline is not None or scorer.reference is not None else set()
-    given |= {"density"} if any(m in table.metrics for m in MAP_METRICS) else set()
-    unavailable = scorer.preset.unavailable("log_density" if fit is not None else kind, given) if rows else {}
+    unavailable = _unavailable(table, scorer, "log_density" if fit is not None else kind)
     warnings = notes.told()
     if surplus:
         warnings.append(f"{len(surplus)} maps belong to no image of part {part}: {some(surplus)}")
-    return MapScores(maps, table, failed, missing, surplus, unavailable, warnings)
+    return MapScores(maps, table, failed, missing, surplus, unavailable, warnings, len(names))
+
+
+def score_map_videos(
+    maps: MapVideos, dataset: VideoDataset, part: str, scorer: Scorer, kind: Kind = "map", seed: int = 0
+) -> MapScores:
+    """Score every map video that belongs to a video of a part, frame by frame.
+
+    Args:
+        maps: by the videos' names.
+        dataset: the videos; ``part`` is one of its split, or ``all``.
+        scorer: the rules; without negatives.
+        kind: what the values are; those of video files are maps.
+        seed: of the split.
+
+    Raises:
+        ValueError: an unknown part, or not one map video belongs to a video of it.
+    """
+    parts = dataset.parts(seed) | {"all": list(range(len(dataset)))}
+    if part not in parts:
+        raise ValueError(f"split {dataset.split!r} has no part {part!r}, it has {', '.join(parts)}")
+    indices = parts[part]
+    scores = score_videos(maps, dataset, indices, scorer, kind)
+    table = ScoreTable(scores.rows)
+    surplus = [f"{len(scores.surplus)} map videos belong to no video of part {part}: {some(scores.surplus)}"]
+    return MapScores(
+        maps,
+        table,
+        scores.failed,
+        scores.missing,
+        scores.surplus,
+        _unavailable(table, scorer, kind),
+        surplus if scores.surplus else [],
+        len(indices),
+        "video",
+    )
+
+
+def _unavailable(table: ScoreTable, scorer: Scorer, kind: Kind) -> dict[str, str]:
+    """Metric of the preset → what was missing for it on every image."""
+    if not table.rows:
+        return {}
+    given = {"fixations"} if any(row["fixations"] for row in table.rows) else set()
+    given |= {"negatives"} if scorer.negatives is not None else set()
+    given |= {"baseline"} if scorer.baseline is not None or scorer.reference is not None else set()
+    given |= {"density"} if any(m in table.metrics for m in MAP_METRICS) else set()
+    return scorer.preset.unavailable(kind, given)
 
 
 def _in_windows(values: Tensor, number: int, name: str) -> Tensor:

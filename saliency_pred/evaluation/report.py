@@ -14,6 +14,7 @@ import numpy as np
 
 from saliency_pred.data.placement import resize_image
 from saliency_pred.density import fixation_density, saliency_map
+from saliency_pred.evaluation.ceilings import consistency
 from saliency_pred.evaluation.results import describe, write_atomically
 from saliency_pred.evaluation.run import Evaluation
 from saliency_pred.evaluation.scoring import HIGHER_IS_BETTER
@@ -32,7 +33,7 @@ NAMES = {
     "sim": "SIM",
 }
 EXPLAINED = {
-    "ig": "information gain over the centre bias of the training images, bit per fixation",
+    "ig": "information gain over the baseline, bit per fixation",
     "log_likelihood": "log likelihood over the uniform density, bit per fixation",
     "auc": "area under the ROC curve, all pixels as negatives",
     "sauc": "shuffled AUC, fixations of other images as negatives",
@@ -41,6 +42,8 @@ EXPLAINED = {
     "kld": "Kullback-Leibler divergence from the human density, nats; lower is better",
     "sim": "overlap with the human density",
 }
+VIEWERS = 12
+"""So many of the best and of the worst predicted viewers are shown."""
 STYLE = """
 :root { --ink: #1c2430; --soft: #5b6675; --line: #d9dee5; --best: #e8f1ea; --accent: #2f6f8f; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 2rem auto; max-width: 1080px; padding: 0 1rem; }
@@ -80,10 +83,14 @@ def write_report(
     title = f"{evaluation.about.get('name', 'Evaluation')}: {data['dataset']}, {data['part']}"
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p class='lead'>{_headline(facts)}</p>",
+        f"<p class='lead'>{_headline(evaluation, facts)}</p>",
         "<h2>Scores</h2>",
         _score_table(evaluation, facts),
     ]
+    if facts["share_of_ceiling"] and _own(evaluation):
+        parts += ["<h2>Share of what can be explained</h2>", _share_table(facts)]
+    if evaluation.viewers:
+        parts += ["<h2>Viewers</h2>", _viewer_table(evaluation)]
     if len(evaluation.data.windows) > 1:
         parts += ["<h2>By time window</h2>", _window_table(facts, evaluation.data.windows.tolist())]
     if model is not None:
@@ -98,36 +105,73 @@ def write_report(
     write_atomically(path, page)
 
 
-def _headline(facts: dict[str, Any]) -> str:
-    gain = facts["scores"].get("ig", {}).get("mean", math.nan)
-    text = f"{facts['images']} images never trained on. "
-    if facts["data"]["part"] == "train":
-        text = f"{facts['images']} images of the training part. "
+def _own(evaluation: Evaluation) -> bool:
+    """Whether a model was scored, and not a baseline in its place."""
+    return "checkpoint" in evaluation.about
+
+
+def _headline(evaluation: Evaluation, facts: dict[str, Any]) -> str:
+    gain, against = facts["scores"].get("ig", {}).get("mean", math.nan), facts["options"]["ig_baseline"]
+    own, part = _own(evaluation), facts["data"]["part"]
+    which = "never trained on" if own and part not in ("train", "all") else f"of the {part} part"
+    text = f"{facts['images']} images{' of all parts' if part == 'all' else f' {which}'}. "
     if not math.isnan(gain):
-        text += f"The model explains {gain:.2f} bit per fixation more than the centre bias"
-        shares = facts["share_of_explainable_ig"]
+        subject = "The model" if own else evaluation.about["name"].replace("_", " ").capitalize()
+        text += f"{subject} explains {gain:.2f} bit per fixation more than the {html.escape(str(against))}"
+        shares = facts["share_of_explainable_ig"] if own else {}
         words = {"gold_standard": "what other viewers explain", "truth": "the known optimum"}
         text += "".join(f", {100 * share:.0f} % of {words[name]}" for name, share in shares.items()) + "."
     return text
 
 
 def _score_table(evaluation: Evaluation, facts: dict[str, Any]) -> str:
-    metrics = [m for m in evaluation.table.metrics if "@" not in m]
+    every = [facts["scores"], *facts["baselines"].values()]
+    metrics = [m for m in evaluation.scorer.preset.metrics if any(m in scores for scores in every)]
     head = "".join(f"<th title='{EXPLAINED.get(m, '')}'>{NAMES.get(m, m)}{_arrow(m)}</th>" for m in metrics)
-    rows = [("model", "this model", facts["scores"])]
-    rows += [("", name.replace("_", " "), facts["baselines"][name]) for name in facts["baselines"]]
+    rows = [("model", "this model" if _own(evaluation) else evaluation.about["name"], facts["scores"])]
+    rows += [("", name, facts["baselines"][name]) for name in facts["baselines"]]
     body = ""
     for css, name, scores in rows:
         cells = "".join(f"<td>{_cell(scores.get(m))}</td>" for m in metrics)
-        body += f"<tr class='{css}'><td>{html.escape(name)}</td>{cells}</tr>"
+        body += f"<tr class='{css}'><td>{html.escape(str(name).replace('_', ' '))}</td>{cells}</tr>"
     legend = "; ".join(f"{NAMES.get(m, m)}: {EXPLAINED.get(m, m)}" for m in metrics)
-    note = f"<p class='note'>Small numbers: 95 % bootstrap interval over images. {legend}.</p>"
+    note = f"<p class='note'>Small numbers: 95 % bootstrap interval over images. {legend}."
+    note += f" Information gain is over the {html.escape(str(facts['options']['ig_baseline']))}.</p>"
     unscorable = {m: v for m, v in facts["unscorable"].items() if "@" not in m}
     for metric, images in unscorable.items():
-        note += f"<p class='note'>{NAMES.get(metric, metric)}: {len(images)} images without fixations left out.</p>"
+        note += f"<p class='note'>{NAMES.get(metric, metric)}: undefined on {len(images)} images, left out.</p>"
     for issue, count in facts["data"]["issues"].items():
         note += f"<p class='note'>Data: {count} x {html.escape(issue)}.</p>"
     return f"<div class='scroll'><table><tr><th></th>{head}</tr>{body}</table></div>{note}"
+
+
+def _share_table(facts: dict[str, Any]) -> str:
+    """Where the score is on the way from chance to the ceilings."""
+    shares = facts["share_of_ceiling"]
+    metrics = list(dict.fromkeys(m for values in shares.values() for m in values))
+    head = "".join(f"<th>{NAMES.get(m, m)}</th>" for m in metrics)
+    body = ""
+    for ceiling, values in shares.items():
+        cells = "".join(f"<td>{100 * values[m]:.0f} %</td>" if m in values else "<td>–</td>" for m in metrics)
+        body += f"<tr><td>{html.escape(ceiling.replace('_', ' '))}</td>{cells}</tr>"
+    note = "<p class='note'>(score − chance) / (ceiling − chance) of the means over images.</p>"
+    return f"<div class='scroll'><table><tr><th>ceiling</th>{head}</tr>{body}</table></div>{note}"
+
+
+def _viewer_table(evaluation: Evaluation) -> str:
+    """The best and the worst predicted viewers."""
+    rows = consistency(evaluation.viewers)
+    metrics = [m for m in evaluation.scorer.preset.metrics if any(m in row for row in rows)]
+    shown = rows if len(rows) <= 2 * VIEWERS else [*rows[:VIEWERS], *rows[-VIEWERS:]]
+    head = "<th>images</th><th>fixations</th>" + "".join(f"<th>{NAMES.get(m, m)}{_arrow(m)}</th>" for m in metrics)
+    body = ""
+    for row in shown:
+        values = [f"{row.get(m, math.nan):.3f}".replace("nan", "–") for m in metrics]
+        cells = "".join(f"<td>{value}</td>" for value in (row["images"], row["fixations"], *values))
+        body += f"<tr><td>{html.escape(row['dataset'])} {row['viewer']}</td>{cells}</tr>"
+    which = f"The {VIEWERS} best and the {VIEWERS} worst predicted of {len(rows)}" if len(shown) < len(rows) else "All"
+    note = f"<p class='note'>{which}; each by the others, every fixation counting once.</p>"
+    return f"<div class='scroll'><table><tr><th>viewer</th>{head}</tr>{body}</table></div>{note}"
 
 
 def _arrow(metric: str) -> str:
