@@ -49,6 +49,8 @@ def main(files: list[str], overrides: list[str]) -> int:
         changes = {"workers": cfg.workers, "seed": trained.seed if cfg.seed is None else cfg.seed}
         if cfg.batch_size is not None:
             changes["eval_batch_size"] = cfg.batch_size
+        if "$" in str(trained.loader.get("cache")):  # a folder of the machine that trained
+            changes["cache"] = "none"
         data = instantiate(trained.loader, dataset=dataset, **changes)
         about = {"name": trained.name, "seed": trained.seed}
         bias = loaded.centre_bias if own and loaded.centre_bias is not None else data.centre_bias()

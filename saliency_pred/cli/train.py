@@ -143,6 +143,9 @@ def run(cfg: DictConfig, failures: list[str]) -> float | None:
         time.sleep(2 * GRACE)  # whoever watches that other process says what became of it, and ends this one
         print(f"error: another process of this run has ended ({error}); {left(out)}", file=sys.stderr)
         raise SystemExit(1) from None
-    except (ValueError, TypeError, OSError) as error:  # Hydra would print a trace; the other jobs of a sweep go on
+    except (ValueError, TypeError, OSError) as error:
+        if several and "BasicLauncher" not in hydra_cfg.launcher._target_:
+            raise  # in a job of its own, whose failure its launcher has to see
+        # Hydra would print a trace; the other jobs of a sweep go on
         failures.append(f"{' '.join(overrides)}: {error}" if several else str(error))
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 from saliency_pred.batch import WHOLE_VIEWING, Batch
 from saliency_pred.data.cache import DiskCache
@@ -42,7 +44,8 @@ class SaliencyDataModule(pl.LightningDataModule):
         workers: loader processes; 0 loads in the main process.
         cache: ``none`` decodes images each time; ``ram`` keeps them in memory at input resolution
             (augmentations then act on the resized images); anything else is a folder to keep them in, for
-            other runs and processes too, see :class:`~saliency_pred.data.cache.DiskCache`.
+            other runs and processes too, see :class:`~saliency_pred.data.cache.DiskCache`. Variables of the
+            environment are filled in: ``$SLURM_TMPDIR/images`` is on the node's own disk.
         blur_sigma: of target densities, pixels of the original image; None: the data set's own, else one
             degree of visual angle where that is known.
         clips: how videos are cut; None: single frames. Images pass it by.
@@ -97,7 +100,9 @@ class SaliencyDataModule(pl.LightningDataModule):
         if cache == "ram":
             self.cached_images = CachedImages(len(dataset), self.grid)
         elif cache != "none":
-            self.cached_images = DiskCache.open(dataset, self.grid, resize, cache, workers=max(1, workers))
+            with tqdm(total=len(dataset), desc=f"decoding {dataset.name}", unit="image", disable=None) as bar:
+                folder = expanded(cache)
+                self.cached_images = DiskCache.open(dataset, self.grid, resize, folder, max(1, workers), bar.update)
 
     # ------------------------------------------------------------------ loaders
 
@@ -202,6 +207,18 @@ class SaliencyDataModule(pl.LightningDataModule):
         else:
             packs = [f for f in map(self.window_fixations, self.indices("train")) if f is not None]
         return CentreBias.fit(packs) if packs else None
+
+
+def expanded(cache: str) -> str:
+    """A folder with the environment's variables filled in.
+
+    Raises:
+        ValueError: a variable that is not set.
+    """
+    folder = os.path.expandvars(cache)
+    if "$" in folder:
+        raise ValueError(f"loader.cache={cache}: that variable is not set here; give a folder, or loader.cache=none")
+    return folder
 
 
 class PreparedImages(Dataset[Batch]):

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
 
 from saliency_pred.batch import Batch
 from saliency_pred.evaluation.scoring import Scorer
@@ -116,8 +117,8 @@ class SaliencyTraining(pl.LightningModule):
 
     def configure_model(self) -> None:
         """Share the parameters out where the strategy has a mesh of processes."""
-        if self.device_mesh is not None:
-            shard(self.model, self.device_mesh["data_parallel"])
+        if self.device_mesh is not None:  # Lightning's has nodes and processes of a node as two dimensions
+            shard(self.model, init_device_mesh(self.device.type, (self.trainer.world_size,)))
 
     @property
     def images_per_step(self) -> int:

@@ -61,16 +61,16 @@ class Preemption(pl.callbacks.Checkpoint):
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = number
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Listen again: Lightning has put its own handlers in place, which save between any two instructions."""
-        self._listen()
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave out the data that was used before the checkpoint was written.
+
+        And listen again: Lightning has put handlers of its own in place, which talk to other processes at once,
+        between any two instructions.
 
         Raises:
             ValueError: in the middle of an epoch, and there are other batches now.
         """
+        self._listen()
         if not self._restored:
             return
         loader = trainer.train_dataloader

@@ -102,7 +102,7 @@ class Search:
                 self._one(trial, overrides, train)
 
     def _begun(self) -> int:
-        return sum(t.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING) for t in self.study.trials)
+        return sum("overrides" in t.user_attrs for t in self.study.trials)
 
     def _folder(self, trial: Trial) -> Path:
         return self.out / f"{trial.number:03d}"
@@ -118,7 +118,8 @@ class Search:
         except (ValueError, TypeError, OSError, ArithmeticError) as error:
             print(f"trial {trial.number}: {error}", flush=True)
             self.study.tell(trial, state=TrialState.FAIL)
-            raise
+            if not any(t.intermediate_values for t in self.study.trials):
+                raise  # not these values, but all of it is wrong
         else:
             self.study.tell(trial, score, state=TrialState.COMPLETE if score is not None else TrialState.FAIL)
 

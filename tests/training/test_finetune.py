@@ -80,7 +80,7 @@ def test_adapting_a_few_numbers_to_50_images_helps(
         for name, value in new.state_dict().items()
         if (was := old.get(name.replace("decoder.decoder.", "decoder."))) is None or not torch.equal(was, value)
     }
-    assert changed == {"decoder.log_sigma", "decoder.log_priority", "prior.weight", "prior.log_density"}
+    assert changed == {"decoder.log_sigma", "decoder.log_priority", "prior.weight.value", "prior.log_density"}
 
 
 def test_fine_tuning_begins_from_the_checkpoint_with_rates_by_level(

@@ -41,9 +41,14 @@ def test_every_rate_is_scaled() -> None:
 def test_only_what_is_named_is_trained_and_the_rest_rests() -> None:
     encoder = TimmEncoder("resnet18", weights="none")
     model = SaliencyModel(encoder, Readout(encoder.channels, encoder.strides)).train()
-    train_only(model, ["decoder.layer?.*", "decoder.log_sigma"])
+    train_only(model, ["decoder.layer?.*", "decoder.log_sigma.*"])
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert trained == {"decoder.layer1.weight", "decoder.layer1.bias", "decoder.layer2.weight", "decoder.log_sigma"}
+    assert trained == {
+        "decoder.layer1.weight",
+        "decoder.layer1.bias",
+        "decoder.layer2.weight",
+        "decoder.log_sigma.value",
+    }
     assert not any(m.training for m in model.encoder.modules()), "batch statistics must not move"
     assert model.decoder.training
     with pytest.raises(ValueError, match=r"'decoder.layer9' matches no parameter"):
