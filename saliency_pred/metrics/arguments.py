@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saliency_pred.fixations import Fixations
-from saliency_pred.metrics.stack import Numbers, Places, Stack, stacks
+from saliency_pred.metrics.stack import Numbers, Places, Stack, blocks, stacks, summed
 
 LOG_TOLERANCE = 1e-3
 """How far the logarithm of a density's sum may be from 0 (the MIT/Tübingen benchmark's rule)."""
@@ -78,17 +78,17 @@ def check_truth(truth: Stack) -> None:
         raise ValueError(f"the human density of map {truth.first + m} is zero everywhere")
 
 
-def check_log_density(stack: Stack, sums: Numbers, name: str) -> None:
+def check_log_density(stack: Stack, name: str) -> None:
     """Refuse what are no log densities.
 
     Args:
         stack: natural logarithms.
-        sums: of their exponentials.
         name: what the argument is called.
 
     Raises:
         ValueError: the logarithm of a sum is off by ``LOG_TOLERANCE`` or more.
     """
+    sums = summed(torch.exp(part, out=memory) for part, memory in blocks(stack.maps))
     with np.errstate(divide="ignore"):
         log_sums = np.log(sums)
     wrong = np.flatnonzero(~(np.abs(log_sums) < LOG_TOLERANCE))

@@ -25,6 +25,10 @@ _BUCKETS = 16384
 counts stay in the processor's first cache."""
 
 
+_AT_ONCE = 1 << 16
+"""Pixels that are put into buckets together, so that what is computed on the way stays in the cache."""
+
+
 def auc(maps: Tensor, fixations: Fixations) -> Tensor:
     """(M,) area under the ROC curve, every pixel a negative ("AUC uniform", Tübingen).
 
@@ -270,7 +274,9 @@ def _bucketed(thresholds: Tensor, values: Tensor, low: float, high: float) -> tu
     below: Counts | int = 0
     limits, spread = np.finfo(values.numpy().dtype), high - low
     if limits.tiny * _BUCKETS < spread < limits.max:  # neither constant nor at the ends of the type's range
-        bucket = (values - low).mul_(_BUCKETS / spread).to(torch.int32)
+        bucket = torch.empty(values.shape, dtype=torch.int32)
+        for part, some in zip(values.split(_AT_ONCE), bucket.split(_AT_ONCE), strict=True):
+            some.copy_((part - low).mul_(_BUCKETS / spread))
         size = torch.bincount(bucket).numpy()
         place = ((thresholds.clamp(low, high) - low) * (_BUCKETS / spread)).to(torch.int64).numpy()
         shared = np.zeros(len(size), dtype=bool)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saliency_pred.metrics.arguments import against_density
 from saliency_pred.metrics.pointwise import MIT_EPS
-from saliency_pred.metrics.stack import Numbers, Stack, products_of, total
+from saliency_pred.metrics.stack import Numbers, Stack, blocks, summed
 
 
 def cc(maps: Tensor, density: Tensor) -> Tensor:
@@ -30,7 +30,10 @@ def correlation(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`cc`."""
     a, b = stack.centred, truth.centred
     norm = np.sqrt(a.squares * b.squares)
-    products = products_of(a.maps, b.maps) - a.sums * b.sums / stack.pixels
+    products = summed(
+        torch.mul(x, y, out=memory) for (x, memory), (y, _) in zip(blocks(a.maps), blocks(b.maps), strict=True)
+    )
+    products -= a.sums * b.sums / stack.pixels
     return np.divide(products, norm, out=np.zeros_like(norm), where=norm > 0)
 
 
@@ -50,9 +53,12 @@ def kld(maps: Tensor, density: Tensor, eps: float = MIT_EPS) -> Tensor:
 
 def divergence(stack: Stack, truth: Stack, eps: float) -> Numbers:
     """(C,) :func:`kld`."""
-    s, g = stack.density, truth.density
-    ratio = torch.addcdiv(s.new_tensor(eps), g, s + eps)  # eps + g / (s + eps), at once
-    return products_of(ratio.log_(), g)
+    offset = stack.maps.new_tensor(eps)
+
+    def terms(s: Tensor, g: Tensor) -> Tensor:
+        return torch.addcdiv(offset, g, s.add_(eps), out=s).log_().mul_(g)  # g log(eps + g / (s + eps))
+
+    return summed(map(terms, stack.densities(), truth.densities()))
 
 
 def sim(maps: Tensor, density: Tensor) -> Tensor:
@@ -68,7 +74,8 @@ def sim(maps: Tensor, density: Tensor) -> Tensor:
 
 def intersection(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`sim`."""
-    return total(torch.minimum(stack.density, truth.density))
+    pairs = zip(stack.densities(), truth.densities(), strict=True)
+    return summed(torch.minimum(s, g, out=s) for s, g in pairs)
 
 
 def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
@@ -85,4 +92,5 @@ def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
 
 def stretched_intersection(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`sim_mit`."""
-    return total(torch.minimum(stack.stretched_density, truth.stretched_density))
+    pairs = zip(stack.densities(stretched=True), truth.densities(stretched=True), strict=True)
+    return summed(torch.minimum(s, g, out=s) for s, g in pairs)

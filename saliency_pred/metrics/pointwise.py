@@ -13,7 +13,7 @@ from torch import Tensor
 
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics.arguments import against_fixations, check_log_density, check_maps, joined, places_on
-from saliency_pred.metrics.stack import Numbers, Places, Stack, host, stacks, total
+from saliency_pred.metrics.stack import Numbers, Places, Stack, host, stacks
 
 MIT_EPS = 2.2204e-16
 """Regularises KLD in the Python code of the MIT/Tübingen benchmark: MATLAB's eps to five digits."""
@@ -82,7 +82,7 @@ def bits_per_fixation(stack: Stack, places: Places) -> Numbers:
 
 def _bits(log_density: Tensor, places: Places, name: str) -> Iterator[Numbers]:
     for stack in stacks(log_density, places.most, infinite=True):
-        check_log_density(stack, total(stack.maps.exp()), name)
+        check_log_density(stack, name)
         yield bits_per_fixation(stack, places)
 
 
@@ -136,7 +136,7 @@ def gain_in_bits(stack: Stack, baseline: Stack, places: Places, eps: float) -> N
     """(C,) :func:`ig_mit`."""
 
     def bits(some: Stack) -> Tensor:
-        return (places.distinct.values(some, some.stretched_density, 1.0).double() + eps).log2()
+        return (places.distinct.values(some, some.density(stretched=True), 1.0).double() + eps).log2()
 
     # What rows are filled up with is the same in both and cancels
     with np.errstate(invalid="ignore"):

@@ -240,9 +240,9 @@ class Preset:
                 raise ValueError(
                     f"{name}: no density, {int((values < 0).sum())} pixels are negative (maps=log_density?)"
                 )
-            density = Stack(values).density
+            density = Stack(values).density()
             if not fits:
-                density = Stack(resized(density, size, self.resize).clamp(min=0)).density
+                density = Stack(resized(density, size, self.resize).clamp(min=0)).density()
             log_density = density.log()
         else:
             raise ValueError(f"{name}: kind {kind!r} is none of 'map', 'density', 'log_density'")
@@ -322,7 +322,7 @@ class _Scene:
     def baseline_likelihood(self) -> Numbers:
         """Of the baseline, in bit per fixation."""
         stack = Stack(self.baseline, infinite=True)
-        check_log_density(stack, total(stack.maps.exp()), "the baseline of information gain")
+        check_log_density(stack, "the baseline of information gain")
         bits = bits_per_fixation(stack, self.places)
         if bits[0] == -math.inf:
             raise ValueError("the baseline of information gain is 0 at a fixation: nothing can be measured against it")

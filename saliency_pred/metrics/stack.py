@@ -6,7 +6,7 @@ computed in the same way whatever the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import accumulate
 
@@ -22,6 +22,9 @@ Numbers = NDArray[np.float64]
 
 _AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 25}
 """Pixels treated together: on a processor what stays in its cache, on a GPU what fills it."""
+
+_BLOCK = 1 << 17
+"""Pixels of a map that are treated together on a processor."""
 
 _RANGE = 1e-30, 1e30
 """float32 values beyond are treated in float64: their squares and sums are not numbers of float32."""
@@ -79,28 +82,32 @@ class Stack:
         """Of the pixels."""
         return total(self.maps)
 
-    @cached_property
-    def density(self) -> Tensor:
-        """(C, H, W) that sum to 1: shifted to 0 if negative, uniform if zero everywhere."""
-        if (self.low < 0).any():
-            return self._normalised(np.minimum(self.low, 0))
-        return self._divided(self.maps, self.sums)
+    def densities(self, stretched: bool = False) -> Iterator[Tensor]:
+        """Maps that sum to 1, some rows at a time: shifted to 0 if negative, uniform if zero everywhere.
 
-    @cached_property
-    def stretched_density(self) -> Tensor:
-        """(C, H, W) that sum to 1: shifted so that the lowest pixel is 0, uniform if constant."""
-        return self._normalised(self.low)
+        Each takes the place of the one before in memory, and may be changed.
 
-    def _normalised(self, shift: Numbers) -> Tensor:
-        maps = self.maps - self.spread(shift)
-        return self._divided(maps, total(maps))
-
-    def _divided(self, maps: Tensor, sums: Numbers) -> Tensor:
+        Args:
+            stretched: shifted so that the lowest pixel is 0, also where it is positive.
+        """
+        shift = self.low if stretched else np.minimum(self.low, 0)
+        moved = bool((shift != 0).any())
+        sums = self.sums
+        if moved:
+            sums = summed(torch.sub(part, self.spread(shift), out=memory) for part, memory in blocks(self.maps))
         empty = sums == 0
-        maps = maps / self.spread(np.where(empty, 1.0, sums))
-        if empty.any():
-            maps[torch.from_numpy(empty).to(maps.device)] = 1 / self.pixels
-        return maps
+        divisor = self.spread(np.where(empty, 1.0, sums))
+        for part, memory in blocks(self.maps):
+            if moved:
+                part = torch.sub(part, self.spread(shift), out=memory)
+            torch.div(part, divisor, out=memory)
+            if empty.any():
+                memory[torch.from_numpy(empty).to(memory.device)] = 1 / self.pixels
+            yield memory
+
+    def density(self, stretched: bool = False) -> Tensor:
+        """(C, H, W), the whole of :meth:`densities`."""
+        return torch.cat([part.clone() for part in self.densities(stretched)], 1)
 
     @cached_property
     def centred(self) -> Centred:
@@ -112,6 +119,20 @@ class Stack:
         if len(numbers) == 1:
             return float(numbers[0])
         return torch.from_numpy(numbers).to(self.maps)[:, None, None]
+
+
+def blocks(maps: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """(C, rows, W) of (C, H, W) maps, one after another, and memory of that shape, the same for all.
+
+    A large tensor that is made anew costs more than what is computed in it, and one block stays in the cache. On a
+    GPU a block is the whole.
+    """
+    count, height, width = maps.shape
+    rows = height if maps.is_cuda else min(height, max(1, _BLOCK // (count * width)))
+    memory = torch.empty(count * rows * width, dtype=maps.dtype, device=maps.device)
+    for start in range(0, height, rows):
+        part = maps[:, start : start + rows]
+        yield part, memory[: part.numel()].view(part.shape)
 
 
 class Centred:
@@ -173,9 +194,9 @@ def min_max(stack: Stack) -> Tensor:
     return (stack.maps.double() - stack.spread(stack.low)) / stack.spread(width)
 
 
-def products_of(first: Tensor, second: Tensor) -> Numbers:
-    """Sums of the products of (C, H, W) pixels, added as in :func:`total`."""
-    return host(torch.linalg.vecdot(first, second).sum(-1, dtype=torch.float64))
+def summed(parts: Iterable[Tensor]) -> Numbers:
+    """Sums of (C, H, W) whose rows come in parts, as :func:`total`."""
+    return host(torch.cat([part.sum(-1) for part in parts], 1).sum(-1, dtype=torch.float64))
 
 
 class Places:

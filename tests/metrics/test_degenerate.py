@@ -282,3 +282,74 @@ def test_gradients_are_left_behind() -> None:
         value = metric(maps, FIXATIONS, DENSITY)
         assert not value.requires_grad, name
         assert float(value) == float(metric(MAP, FIXATIONS, DENSITY)), name
+
+
+INPUTS = {
+    "usual": (MAP, FIXATIONS, DENSITY),
+    "constant": (torch.full_like(MAP, 0.1), FIXATIONS, DENSITY),
+    "zero": (torch.zeros_like(MAP), FIXATIONS, DENSITY),
+    "negative": (MAP - 2, FIXATIONS, DENSITY),
+    "ties": ((4 * MAP).round(), FIXATIONS, DENSITY),
+    "tiny": (MAP * 1e-200, FIXATIONS, DENSITY),
+    "constant density": (MAP, FIXATIONS, torch.full_like(MAP, 0.1)),
+    "no fixations": (MAP, Fixations.empty(SIZE), DENSITY),
+    "one pixel": (MAP, Fixations.of([3.5] * 5, [4.5] * 5, SIZE), DENSITY),
+    "NaN": (MAP.where(MAP.max() > MAP, math.nan), FIXATIONS, DENSITY),
+    "infinite": (MAP.where(MAP.max() > MAP, math.inf), FIXATIONS, DENSITY),
+    "density of nobody": (MAP, FIXATIONS, torch.zeros_like(MAP)),
+    "negative density": (MAP, FIXATIONS, -DENSITY),
+    "outside": (MAP, Fixations.of([1.5, 17.0], [2.5, 3.5], SIZE), DENSITY),
+}
+
+
+def outcome(name: str, maps: Tensor, fixations: Fixations, density: Tensor, device: str) -> float | str:
+    """A value or an error's message, of metrics that get everything on one device."""
+    others, baseline = _copies(OTHERS, len(maps)).to(device), BASELINE.to(device, maps.dtype)
+    here: dict[str, Metric] = {
+        "sauc": lambda m, f: F.sauc(m, f, others),
+        "sauc_mit": lambda m, f: F.sauc_mit(m, f, others),
+        "ig": lambda m, f: F.ig(logs(m), baseline.log(), f),
+        "ig_mit": lambda m, f: F.ig_mit(m, baseline, f),
+    }
+    try:
+        if name in MAPWISE:
+            return float(MAPWISE[name](maps.to(device), density.to(device)))
+        return float((here.get(name) or OF_FIXATIONS[name])(maps.to(device), fixations.to(device)))
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", EVERY)
+def test_the_same_on_a_gpu(name: str, dtype: torch.dtype) -> None:
+    """Values and errors; areas to the last bit."""
+    for what, (maps, fixations, density) in INPUTS.items():
+        cpu, gpu = (outcome(name, maps.to(dtype), fixations, density.to(dtype), d) for d in ("cpu", "cuda"))
+        if isinstance(cpu, str) or name in AREAS:
+            assert gpu == cpu or (cpu != cpu and gpu != gpu), (what, cpu, gpu)  # NaN is not equal to itself
+        else:
+            tolerance = 1e-11 if dtype is torch.float64 else 2e-6
+            assert gpu == pytest.approx(cpu, rel=tolerance, abs=tolerance, nan_ok=True), what
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_input_has_an_outcome(name: str) -> None:
+    """The table of inputs above, on the processor: a number in range, NaN where undefined, or a named error."""
+    of_fixations = name in OF_FIXATIONS
+    for what, given in INPUTS.items():
+        found = outcome(name, *given, "cpu")
+        if what in ("NaN", "infinite"):
+            assert "map 0 has 1 pixels that are NaN or infinite" in str(found), what
+        elif what == "outside" and of_fixations:
+            assert "1 of 2 fixations lie outside" in str(found)
+        elif what in ("density of nobody", "negative density") and not of_fixations:
+            assert "human density of map 0" in str(found), what
+        elif what == "no fixations" and of_fixations:
+            assert isinstance(found, float)
+            assert math.isnan(found)
+        else:
+            assert isinstance(found, float), (what, found)
+            assert math.isfinite(found), (what, found)
+            if name in AREAS:
+                assert 0 <= found <= 1, what

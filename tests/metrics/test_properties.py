@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import ot
@@ -12,9 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from saliency_pred.fixations import Fixations
+from saliency_pred.metrics import auc as auc_module
 from saliency_pred.metrics import functional as F
+from saliency_pred.metrics import stack as stack_module
 
 
 @st.composite
@@ -227,16 +231,21 @@ def test_bounds_symmetry_and_identity(s: dict) -> None:
     assert float(F.emd(density, density, shrink=1)) == pytest.approx(0, abs=1e-12)
 
 
-def scores(maps: Tensor, density: Tensor, fixations: Fixations, others: Fixations) -> dict[str, Tensor]:
+def scores(
+    maps: Tensor, density: Tensor, fixations: Fixations, others: Fixations, shrink: int = 2
+) -> dict[str, Tensor]:
     log_density = (density / density.sum((-2, -1), keepdim=True)).log()
     return {
         "auc": F.auc(maps, fixations),
         "auc_judd": F.auc_judd(maps, fixations),
         "auc_judd_mit": F.auc_judd_mit(maps, fixations),
+        "auc_judd_each": F.auc_judd_mit(maps, fixations, merge=False),
+        "auc_judd_aim": F.auc_judd_aim(maps, fixations),
         "auc_borji": F.auc_borji(maps, fixations),
         "sauc": F.sauc(maps, fixations, others),
         "sauc_mit": F.sauc_mit(maps, fixations, others),
         "nss": F.nss(maps, fixations),
+        "nss_aim": F.nss_aim(maps, fixations),
         "ig": F.ig(log_density, log_density.flip(-1), fixations),
         "ig_mit": F.ig_mit(maps, density, fixations),
         "log_likelihood": F.log_likelihood(log_density, fixations),
@@ -244,7 +253,7 @@ def scores(maps: Tensor, density: Tensor, fixations: Fixations, others: Fixation
         "kld": F.kld(maps, density),
         "sim": F.sim(maps, density),
         "sim_mit": F.sim_mit(maps, density),
-        "emd": F.emd(maps, density, shrink=2),
+        "emd": F.emd(maps, density, shrink=shrink),
     }
 
 
@@ -307,3 +316,67 @@ def test_buckets_of_large_maps_change_nothing(dtype: torch.dtype, power: int) ->
     here, ordered = values[rows, columns], np.sort(values.ravel())
     wins = (np.searchsorted(ordered, here, "left") + np.searchsorted(ordered, here, "right")).sum()
     assert float(F.auc(map_, fixations)) == pytest.approx(wins / 2 / 70 / values.size, abs=1e-15)
+
+
+class Largest(TorchDispatchMode):
+    """The most elements of any tensor made while it is active; views of the arguments are none."""
+
+    def __init__(self, *arguments: Tensor) -> None:
+        super().__init__()
+        self.given = {a.untyped_storage().data_ptr() for a in arguments}
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(value, Tensor) and value.untyped_storage().data_ptr() not in self.given:
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+def large_scene(dtype: torch.dtype, maps: int = 3, fixations: int = 400) -> tuple[Tensor, Tensor, Fixations, Fixations]:
+    """Maps of 150 x 200 with many ties, densities, fixations and negatives."""
+    rng = np.random.default_rng(5)
+    size = (150, 200)
+    values = np.round(rng.gamma(0.4, size=(maps, *size)) * 300) / 300
+    density = rng.uniform(0.1, 1, (maps, *size))
+    packs = [
+        Fixations.cat(
+            [Fixations.of(rng.uniform(0, 200, fixations), rng.uniform(0, 150, fixations), size) for _ in range(maps)]
+        )
+        for _ in range(2)
+    ]
+    return torch.from_numpy(values).to(dtype), torch.from_numpy(density).to(dtype), packs[0], packs[1]
+
+
+@pytest.mark.parametrize(("maps", "fixations"), [(3, 400), (12, 20)])
+def test_memory_is_bounded(maps: int, fixations: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the size fixations x pixels, and never more than two maps at a time, of which two are allowed."""
+    map_, density, here, others = large_scene(torch.float64, maps, fixations)
+    log_density = (density / density.sum((-2, -1), keepdim=True)).log()
+    monkeypatch.setitem(stack_module._AT_ONCE, "cpu", 2 * map_[0].numel())
+    with Largest(map_, density, log_density) as largest:
+        for metric in (F.auc, F.auc_judd, F.auc_judd_mit, F.auc_judd_aim, F.auc_borji, F.nss, F.nss_aim):
+            metric(map_, here)
+        F.sauc(map_, here, others), F.sauc_mit(map_, here, others)
+        F.log_likelihood(log_density, here), F.ig(log_density, log_density, here), F.ig_mit(map_, density, here)
+        for density_metric in (F.cc, F.kld, F.sim, F.sim_mit):
+            density_metric(map_, density)
+    assert map_[0].numel() <= largest.elements <= 2 * map_[0].numel()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ways_of_computing_agree(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buckets or a sort (as on a GPU), maps one by one or together, pixels in blocks or whole: the same."""
+    arguments = large_scene(dtype)
+    expected = scores(*arguments, shrink=50)
+    for at_once, block, buckets in ((1, 1, 16384), (10**9, 10**9, 16384), (10**9, 777, 10**9), (1, 10**9, 7)):
+        monkeypatch.setitem(stack_module._AT_ONCE, "cpu", at_once)
+        monkeypatch.setattr(stack_module, "_BLOCK", block)
+        monkeypatch.setattr(auc_module, "_BUCKETS", buckets)
+        for name, value in scores(*arguments, shrink=50).items():
+            if name.startswith(("auc", "sauc")):
+                assert torch.equal(value, expected[name]), name
+            else:
+                tolerance = 1e-12 if dtype is torch.float64 and name != "emd" else 1e-6
+                np.testing.assert_allclose(value, expected[name], rtol=tolerance, atol=tolerance, err_msg=name)
