@@ -174,7 +174,7 @@ def test_official_parts_never_choose_by_what_is_tested_on(tmp_path: Path) -> Non
         "test": ["0701"],
     }
     assert dhf.frame_fixations(place(dhf, "0701"), [0]) is None  # held back
-    assert dhf.length(place(dhf, "0701")) == 5
+    assert dhf.length(place(dhf, "0701")) == dhf1k.VIDEOS[701]
 
 
 def test_stavis_folds_and_rates(tmp_path: Path) -> None:
