@@ -1,8 +1,8 @@
 """Models for other programs: ONNX and ``torch.export``, with batch and size of the images left open.
 
 An exported model takes RGB images in [0, 1], (B, 3, H, W), and returns log densities (B, T, H, W): natural logarithm,
-exp sums to 1. H and W are multiples of :data:`MULTIPLE`, twice that at least: bring an image to about the size that the model was trained
-at first, and resize the log density back to the image afterwards.
+exp sums to 1. H and W are multiples of :data:`MULTIPLE`, twice that at least: bring an image to about the size that
+the model was trained at first, and resize the log density back to the image afterwards.
 """
 
 from __future__ import annotations

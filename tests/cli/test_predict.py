@@ -17,9 +17,11 @@ import pytest
 from fixtures.predictor import OVER_TIME, checkpoint, picture
 from PIL import Image
 
+from saliency_pred import load
 from saliency_pred.cli import main
 from saliency_pred.inference.predictor import Predictor
 from saliency_pred.inference.record import SCHEMA
+from saliency_pred.weights.checkpoint import load_checkpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -158,6 +160,33 @@ def test_the_numbers_are_those_of_python(ckpt: Path, photos: Path, tmp_path: Pat
 
 
 # ---------------------------------------------------------------------- files
+
+
+def test_without_a_checkpoint_the_shipped_weights_are_used(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With read-outs made here in the place of those that ship."""
+    from saliency_pred.weights import default
+
+    try:
+        for name, settings in (("lite0", ()), ("lite0_time", OVER_TIME)):
+            path = checkpoint(tmp_path / f"{name}.safetensors", *settings, "encoder.weights=package")
+            made = load_checkpoint(path)
+            default.save_default(path, made.model, made.config)
+    except OSError as error:
+        pytest.skip(str(error))
+    monkeypatch.setattr(default, "FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", str(photos / "a.png"), "write=npy", "device=cpu"]) == 0
+    density = load(device="cpu").predict(photos / "a.png").density
+    np.testing.assert_allclose(np.load("predictions/a.npy"), density, rtol=1e-4)
+    assert main(["predict", str(photos / "a.png"), "time=true", "write=npy", "out=time", "device=cpu"]) == 0
+    assert np.load("time/a.npy").shape == (3, 60, 80)
+    assert document(tmp_path / "time")["model"]["windows"] == [[0, 0.5], [0.5, 1.5], [1.5, 3.0]]
+    capsys.readouterr()
+    (tmp_path / "lite0.safetensors").unlink()
+    assert main(["predict", str(photos / "a.png")]) == 2
+    assert "weights of the default predictor are not at" in capsys.readouterr().err
 
 
 def test_every_output(over_time: Path, photos: Path, tmp_path: Path) -> None:
