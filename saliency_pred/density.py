@@ -130,7 +130,10 @@ def log_normalise(logits: Tensor, valid: Tensor | None = None) -> Tensor:
         logits = logits.float()
     if valid is not None:
         logits = logits.masked_fill(~valid[:, None], -torch.inf)
-    return F.log_softmax(logits.flatten(-2), dim=-1).reshape(logits.shape)
+    flat = logits.flatten(-2)
+    flat = flat - flat.amax(-1, keepdim=True).detach()
+    # Summed in float64: log_softmax in float32 is off by thousandths on images of some megapixels.
+    return (flat - flat.exp().sum(-1, keepdim=True, dtype=torch.float64).log().to(flat.dtype)).reshape(logits.shape)
 
 
 def resize_log_density(log_density: Tensor, size: tuple[int, int]) -> Tensor:

@@ -174,3 +174,27 @@ def test_bad_settings_of_the_blur_are_named() -> None:
         gaussian_blur(torch.ones(3, 3, dtype=torch.int64), 1.0)
     with pytest.raises(ValueError, match="pixel_per_dva must be positive"):
         gaussian_blur(torch.ones(3, 3), 1.0, pixel_per_dva=float("nan"))
+
+
+def test_log_densities_of_large_images_sum_to_one() -> None:
+    logits = 3 * torch.randn(1, 1, 72, 96, generator=torch.Generator().manual_seed(0))
+    density = resize_log_density(logits, (3000, 4000))
+    assert density.dtype == torch.float32
+    assert float(density.double().exp().sum()) == pytest.approx(1, abs=1e-5), "a plain log_softmax errs by .0035"
+
+
+def test_normalising_has_the_gradient_of_log_softmax_and_leaves_padding_out() -> None:
+    logits = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    logits[0, 0] = 2.0  # all alike: every one is the maximum
+    logits.requires_grad_(True)
+    weight = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    (mine,) = torch.autograd.grad((log_normalise(logits) * weight).sum(), logits)
+    (expected,) = torch.autograd.grad((logits.flatten(2).log_softmax(-1).reshape(2, 3, 5, 7) * weight).sum(), logits)
+    torch.testing.assert_close(mine, expected)
+    valid = torch.ones(2, 5, 7, dtype=torch.bool)
+    valid[1, :2] = False
+    padded = log_normalise(logits, valid)
+    assert bool((padded[1, :, :2] == -torch.inf).all())
+    (gradient,) = torch.autograd.grad(padded[1, :, 2:].sum(), logits)
+    assert bool(torch.isfinite(gradient).all())
+    torch.testing.assert_close(padded[1, :, 2:].exp().sum((1, 2)), torch.ones(3, dtype=torch.float64))
