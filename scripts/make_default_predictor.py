@@ -38,8 +38,9 @@ def make(name: str, work: Path, changes: list[str]) -> Path:
     digest = hashlib.sha256(" ".join(sorted(changes)).encode()).hexdigest()[:8]
     out = work / "runs" / (f"{name}-{digest}" if changes else name)
     checkpoint = out / "checkpoints" / "best.ckpt"
-    if not checkpoint.exists():
-        settings = [*SETTINGS[name], f"out={out}", f"cache_features={work / 'features'}", *changes]
+    if not checkpoint.exists():  # a run that was interrupted goes on
+        settings = [*SETTINGS[name], f"out={out}", f"cache_features={work / 'features'}", "resume=auto"]
+        settings += ["trainer.limit_val_batches=0", *changes]  # nothing is chosen by held-out images
         checkpoint = train(compose("train", settings), out)
     trained = load_checkpoint(checkpoint)
     folder = FOLDER if not changes else out
