@@ -181,7 +181,7 @@ def many(file: str, maps: int) -> tuple[float, float]:
 
 
 def stack_memory(maps: int) -> float:
-    """MiB that all metrics need on a stack of so many maps, beyond what is held before."""
+    """MiB by which the process grows at most while all metrics score a stack of so many maps."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     if not reset.exists():
         return float("nan")
@@ -465,8 +465,8 @@ def score_many(file: Path, maps: int) -> None:
     needed = []
     for number in (8, 128):  # each in a process of its own, which holds no memory of the other
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            needed.append(f"{number} maps {pool.submit(stack_memory, number).result():.0f} MiB")
-    print(f"beyond its arguments a stack needs for all metrics: {', '.join(needed)}")
+            needed.append(f"{pool.submit(stack_memory, number).result():.1f} MiB for {number} maps")
+    print(f"while all metrics score a stack, the process grows by at most {', '.join(needed)}")
 
 
 def show_gpu(arrays: Arrays) -> None:
