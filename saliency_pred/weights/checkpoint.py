@@ -16,7 +16,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from saliency_pred.density import CentreBias
@@ -151,7 +151,7 @@ def save_checkpoint(
         state["centre_bias"] = centre_bias.density.float()
     path = Path(path)
     temporary = path.with_name(f".{path.name}.part")
-    save_file(state, temporary, {CONFIG_KEY: OmegaConf.to_yaml(config)})
+    temporary.write_bytes(save(state, {CONFIG_KEY: OmegaConf.to_yaml(config)}))  # save_file's are for their owner alone
     temporary.replace(path)
 
 

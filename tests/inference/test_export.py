@@ -94,6 +94,7 @@ def test_a_folder_of_the_hub_comes_back_as_it_was(ckpt: Path, tmp_path: Path) ->
     first = Predictor.load(ckpt, device="cpu")
     folder = first.save_pretrained(tmp_path / "model")
     assert {p.name for p in folder.iterdir()} == {"model.safetensors", "config.json", "README.md"}
+    assert len({p.stat().st_mode for p in folder.iterdir()}) == 1, "who may read the card may read the weights"
     assert (folder / "README.md").read_text().startswith("---\nlibrary_name: saliency_pred\n")
     (folder / "README.md").write_text("mine")
     pixels = picture(50, 70)
