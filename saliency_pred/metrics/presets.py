@@ -75,7 +75,7 @@ class Preset:
         negatives: from how many other images, drawn at random, the negatives of shuffled AUC are taken; None:
             from all of them.
         resize: see :data:`Resize`.
-        stretch: maps are stretched to [0, 1] before they are resized.
+        stretch: maps are stretched to [0, 1] before they are resized, human maps too.
         quantise: maps are stretched to 0 .. 255 and rounded, as an upload of 8-bit pictures is.
         sigma: data set → pixels of the original image of the Gaussian that makes human densities from its
             fixations; other data sets use the maps they ship, else their own Gaussian.
@@ -185,7 +185,7 @@ class Preset:
                 log_density,
                 None if fixations is None else places_on(map_, self._counted(fixations)),
                 None if negatives is None else places_on(map_, negatives, "negatives"),
-                None if density is None else density[None].to(map_),
+                self._human(density, map_),
                 None if baseline_log_density is None else baseline_log_density[None].to(map_),
             )
             return {metric: float(_VALUES[metric](scene)[0]) for metric in metrics}
@@ -250,6 +250,11 @@ class Preset:
             plain = prediction.double().exp() if kind == "log_density" else prediction
             return self.prepare(plain, size, "map", name)[0], log_density
         return self._quantised(density), log_density
+
+    def _human(self, density: Tensor | None, map_: Tensor) -> Tensor | None:
+        """(1, h, w) human density as the leaderboard takes it."""
+        human = None if density is None else density[None].to(map_)
+        return min_max(Stack(human)) if human is not None and self.stretch else human
 
     def _quantised(self, values: Tensor) -> Tensor:
         return (255 * min_max(Stack(values))).round() if self.quantise else values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from fixtures import avimos
 
+from saliency_pred.cli import main
 from saliency_pred.cli.compose import compose
 from saliency_pred.data.videos import VideoDataset, Which, in_frames
 from saliency_pred.density import CentreBias
@@ -72,7 +75,6 @@ class Wandering(VideoDataset):
 
     def frame_density(self, index: int, which: Which) -> torch.Tensor | None:
         maps = torch.from_numpy(self.maps[index][np.asarray(which)])
-        maps = maps - maps.amin((1, 2), keepdim=True)  # released maps are stretched, so that they begin at 0
         return (maps / maps.sum((1, 2), keepdim=True)).float()
 
 
@@ -188,3 +190,22 @@ def test_what_cannot_be_scored_is_named(tmp_path: Path) -> None:
         MapVideos.open(tmp_path)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         MapVideos.open(tmp_path / "nowhere")
+
+
+def test_the_command_scores_the_released_maps_of_a_set_perfectly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = avimos.write(tmp_path / "AViMoS")
+    maps = root / "SaliencyTest" / "Test"
+    out = tmp_path / "out"
+    arguments = ["data=avimos", f"data.root={root}", "part=test", "preset=aim2024", f"out={out}"]
+    assert main(["score", str(maps), *arguments]) == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["scores"]["cc"]["mean"] == pytest.approx(1, abs=1e-6)
+    assert scores["scores"]["sim"]["mean"] == pytest.approx(1, abs=1e-5)
+    assert scores["scores"]["cc"]["images"] == 2  # videos
+    assert scores["images"] == 8  # frames
+    assert "2 of 2 videos of part test (8 frames)" in capsys.readouterr().out
+    (maps / "0200.mp4").unlink()
+    assert main(["score", str(maps), *arguments, "data.maps=false"]) == 2
+    assert "1 of 2 videos have no map and are left out: 0200" in capsys.readouterr().err
