@@ -1,6 +1,6 @@
 """Results as data: take scores.json files into results/scores.csv, and write the tables of the documentation.
 
-python scripts/results.py                    write the tables of README.md and docs/leaderboards.md again
+python scripts/results.py                    write the tables of README.md and docs/ again
 python scripts/results.py RUN/scores.json... take these in first; rows of the same experiment are replaced
 """
 
@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TABLE = REPOSITORY / "results" / "scores.csv"
 README = REPOSITORY / "README.md"
 PUBLISHED = REPOSITORY / "results" / "published.csv"
+MODELS = REPOSITORY / "docs" / "models.md"
 LEADERBOARDS = REPOSITORY / "docs" / "leaderboards.md"
 METRICS = ("ig", "nss", "auc", "cc", "kld", "sim")
 KEYS = ("experiment", "row", "dataset", "split", "part", "seed", "images")
@@ -118,7 +119,8 @@ def main(files: list[str]) -> None:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-    README.write_text(with_tables(README.read_text(), rows))
+    for page in (README, MODELS):
+        page.write_text(with_tables(page.read_text(), rows))
     LEADERBOARDS.write_text(with_published(LEADERBOARDS.read_text(), read_published(PUBLISHED)))
 
 

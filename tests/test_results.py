@@ -25,11 +25,12 @@ def results() -> ModuleType:
     return module
 
 
-def test_readme_tables_are_those_of_the_results_file(results: ModuleType) -> None:
+def test_tables_are_those_of_the_results_file(results: ModuleType) -> None:
     rows = results.read_table()
-    text = (REPOSITORY / "README.md").read_text()
-    assert text.count("<!-- results: ") == len({row["experiment"] for row in rows}) > 0
-    assert results.with_tables(text, rows) == text, "run: python scripts/results.py"
+    texts = [(REPOSITORY / page).read_text() for page in ("README.md", "docs/models.md")]
+    assert sum(t.count("<!-- results: ") for t in texts) == len({row["experiment"] for row in rows}) > 0
+    for text in texts:
+        assert results.with_tables(text, rows) == text, "run: python scripts/results.py"
 
 
 def test_published_tables_are_those_of_their_file(results: ModuleType) -> None:
