@@ -49,8 +49,10 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
 def test_killed_at_any_moment_and_resumed_ends_with_the_same_weights(tmp_path: Path) -> None:
     settings = (*TINY, "trainer.max_epochs=4", "report=false", "augment=flip_crop_colour", "decoder=readout")
     settings = tuple(s for s in settings if s not in ("decoder=unet", "decoder.width=8"))
+    settings = (*settings, "callbacks.checkpoint.mode=min")  # so that the last epoch is not the "best"
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(*settings, f"out={whole}")
+    assert torch.load(whole / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 3
 
     process = subprocess.Popen(command(*settings, f"out={killed}"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     last = killed / "checkpoints" / "last.ckpt"
