@@ -55,7 +55,7 @@ class OptimalMaps:
 
     fixations: int
     others: OtherImages | None = None
-    samples: int = 400
+    samples: int = 200
     seed: int = 0
 
     def description(self) -> dict[str, Any]:
@@ -105,13 +105,13 @@ class OptimalMaps:
                 yield tuple(mine), log_density.exp(), "map"
 
 
-def similarity_map(log_density: Tensor, sigma: float, fixations: int, samples: int = 400, seed: int = 0) -> Tensor:
+def similarity_map(log_density: Tensor, sigma: float, fixations: int, samples: int = 200, seed: int = 0) -> Tensor:
     """(H, W) density with the largest expected similarity to human densities that fixations drawn from it make.
 
     The expectation of sum(min(s, g)) over drawn g grows with s at a pixel as long as more than a share of the g
     exceed s there; that share is the same for all pixels where the sum of s is fixed. The best s for the drawn g is
     therefore, at each pixel, the same quantile of g, and the quantile is the one that makes s sum to 1: no
-    gradient descent is needed. Human densities are smooth, so they are drawn on a grid of a quarter of sigma.
+    gradient descent is needed. Human densities are smooth, so they are drawn on a grid of a third of sigma.
 
     Args:
         log_density: (H, W).
@@ -133,9 +133,9 @@ def similarity_map(log_density: Tensor, sigma: float, fixations: int, samples: i
 
 
 def sampled_densities(log_density: Tensor, sigma: float, fixations: int, samples: int, seed: int) -> Tensor:
-    """(samples, h, w) float64 human densities of fixations drawn from a density, on a grid of sigma / 4."""
+    """(samples, h, w) float64 human densities of fixations drawn from a density, on a grid of sigma / 3."""
     height, width = log_density.shape
-    coarse = [max(1, round(side / max(1.0, sigma / 4))) for side in (height, width)]
+    coarse = [max(1, round(side / max(1.0, sigma / 3))) for side in (height, width)]
     generator = torch.Generator().manual_seed(seed)
     edges = log_density.double().exp().flatten().cumsum(0).cpu()
     draws = torch.rand(samples * fixations, generator=generator, dtype=torch.float64) * edges[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import math
 from pathlib import Path
@@ -198,3 +199,21 @@ def test_web_pages_and_their_viewers(shared_data: Path) -> None:
     table = score_baseline("other_viewers", data, "val", scorer)
     assert len(table.rows) == 4
     assert table.means()["nss"] == pytest.approx(1.87, rel=0.15)
+
+
+def test_the_page_shows_the_measured_ceilings() -> None:
+    """docs/metrics.md from results/ceilings.csv; every figure within 15 % of the published, or its interval is."""
+    path = Path(__file__).resolve().parents[2] / "scripts" / "ceilings.py"
+    spec = importlib.util.spec_from_file_location("ceilings", path)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    rows = script.read_table()
+    text = script.PAGE.read_text()
+    assert script.with_table(text, rows) == text, "run: python scripts/ceilings.py"
+    compared = [row for row in rows if row["published"]]
+    assert len(compared) == 2 * len(script.SETS)
+    for row in compared:
+        near = float(row["mean"]) == pytest.approx(float(row["published"]), rel=0.15)
+        assert near or float(row["low"]) <= float(row["published"]) <= float(row["high"]), row

@@ -67,7 +67,7 @@ def test_each_metric_gains_from_its_own_map(density: Tensor) -> None:
 
 def test_the_similarity_map_is_what_gradient_ascent_finds(density: Tensor) -> None:
     """On the same draws: the closed form is as good as 400 steps of a descent, and better than where that starts."""
-    drawn_ = sampled_densities(density.log(), SIGMA, 20, 400, 0)
+    drawn_ = sampled_densities(density.log(), SIGMA, 20, 200, 0)
     found = similarity_map(density.log(), SIGMA, 20)
     assert float(found.sum()) == pytest.approx(1)
     grid = normalise(
