@@ -63,15 +63,16 @@ def pairs() -> list[object]:
     return found
 
 
-def model(encoder: str, decoder: str, position: str | None = None) -> SaliencyModel:
+def model(encoder: str, decoder: str) -> SaliencyModel:
     torch.manual_seed(0)
     arguments = OmegaConf.load(CONFIGS / "decoder" / f"{decoder}.yaml")
-    options = [f"decoder.frames={FRAMES}"] if "frames" in arguments else []
-    if position is not None:
-        options.append(f"decoder.position={position}")
-    if "num_windows" in arguments and position in (None, "all"):
+    options = []
+    if "frames" in arguments:
+        options += [f"decoder.frames={FRAMES}", f"loader.clips.frames={FRAMES}"]
+        options.append(f"loader.clips.position={'centre' if decoder == 'vinet_a' else 'last'}")
+    if "num_windows" in arguments:
         options.append(f"decoder.num_windows={FRAMES}")
-        options += ["decoder.position=all"] if "position" in arguments and position is None else []
+        options += ["decoder.position=all"] if "position" in arguments else []
     cfg = compose("train", [f"encoder={encoder}", f"decoder={decoder}", "prior=none", *options])
     return build_model(without_pretrained(cfg))
 
