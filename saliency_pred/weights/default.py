@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from saliency_pred.density import CentreBias, normalise
 from saliency_pred.model import SaliencyModel
@@ -92,12 +92,14 @@ def save_default(path: Path, model: SaliencyModel, config: DictConfig) -> None:
     """
     state = {key: value.half().contiguous() for key, value in model.state_dict().items() if key[:8] != "encoder."}
     for key, value in state.items():
+        if key.endswith(".count"):  # of the cells that statistics are of: needed to fit them further, and over 65,504
+            value.zero_()
         if not bool(torch.isfinite(value).all()):
             raise OverflowError(f"{key} has values that float16 cannot hold")
     # One entry: safetensors writes several in a different order each time.
     described = OmegaConf.merge(config, {ENCODER_KEY: _sha256(package_file(config.encoder.name))})
     temporary = path.with_name(f".{path.name}.part")
-    save_file(state, temporary, {CONFIG_KEY: OmegaConf.to_yaml(described)})
+    temporary.write_bytes(save(state, {CONFIG_KEY: OmegaConf.to_yaml(described)}))  # save_file's: owner alone
     temporary.replace(path)
 
 
