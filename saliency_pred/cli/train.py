@@ -141,7 +141,8 @@ def run(cfg: DictConfig, failures: list[str]) -> float | None:
         if not lost_another(error):
             raise
         time.sleep(2 * GRACE)  # whoever watches that other process says what became of it, and ends this one
-        print(f"error: another process of this run has ended ({error}); {left(out)}", file=sys.stderr)
+        reason = str(error).splitlines()[0]
+        print(f"error: another process of this run has ended ({reason}); {left(out)}", file=sys.stderr)
         raise SystemExit(1) from None
     except (ValueError, TypeError, OSError) as error:
         if several and "BasicLauncher" not in hydra_cfg.launcher._target_:

@@ -64,16 +64,18 @@ def _watch(processes: list[subprocess.Popen[Any]], out: Path) -> None:
     """End this process, rank 0, and the others when one has failed, and say which and how."""
 
     def look() -> None:
-        while any(p.poll() is None for p in processes):
-            for rank, process in enumerate(processes, start=1):
-                if process.poll() not in (None, 0, EXIT_CODE):
-                    time.sleep(GRACE if process.returncode > 0 else 0.0)  # all may be about to say the same
+        codes: list[int | None] = [None]
+        while None in codes:
+            time.sleep(0.2)
+            codes = [process.poll() for process in processes]
+            for rank, (process, code) in enumerate(zip(processes, codes, strict=True), start=1):
+                if code not in (None, 0, EXIT_CODE):
+                    time.sleep(GRACE if code > 0 else 0.0)  # all may be about to say the same
                     where = f"rank {rank} of {len(processes) + 1} (process {process.pid} on {socket.gethostname()})"
-                    print(f"error: {where} {cause(process.returncode)}; {left(out)}", file=sys.stderr, flush=True)
+                    print(f"error: {where} {cause(code)}; {left(out)}", file=sys.stderr, flush=True)
                     for other in processes:
                         other.kill()
-                    os._exit(max(process.returncode, 1))
-            time.sleep(0.2)
+                    os._exit(max(code, 1))
 
     threading.Thread(target=look, daemon=True, name="watch-other-ranks").start()
 
@@ -108,10 +110,10 @@ def left(out: Path) -> str:
 
 
 def lost_another(error: Exception) -> bool:
-    """Whether an exception is only the consequence of another process having ended."""
-    signs = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "NCCL")
-    distributed = dist.is_available() and dist.is_initialized()
-    return distributed and any(sign in str(error) for sign in signs)
+    """Whether an exception is only the consequence of another process having ended (gloo's and NCCL's words)."""
+    text = str(error)
+    lost = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting")
+    return "NCCL" in text or ("gloo" in text and any(words in text for words in lost))
 
 
 # ---------------------------------------------------------------------- started from outside

@@ -35,7 +35,7 @@ TRAIN = [sys.executable, "-m", "saliency_pred", "train"]
 
 
 def run(*settings: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*TRAIN, *SMALL, *settings], capture_output=True, text=True, timeout=400)
+    done = subprocess.run([*TRAIN, *SMALL, *settings], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 
@@ -49,6 +49,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("trainer", "processes"), [("ddp", 2), ("ddp", 3), ("fsdp", 2), ("fsdp", 3)], ids=lambda value: str(value)
 )
@@ -69,6 +70,7 @@ def test_more_processes_train_the_same_weights(trainer: str, processes: int, alo
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("trainer", "processes"), [("ddp", 3), ("fsdp", 2)])
 def test_the_same_weights_score_exactly_the_same_in_any_number_of_processes(
     trainer: str, processes: int, tmp_path: Path
@@ -84,13 +86,14 @@ def test_the_same_weights_score_exactly_the_same_in_any_number_of_processes(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("victim", [1, 0])
 def test_a_killed_rank_ends_the_run_with_words_and_a_checkpoint(victim: int, tmp_path: Path) -> None:
     settings = ["trainer=ddp", "trainer.max_epochs=500", "loader.batch_size=1", "report=false", f"out={tmp_path}"]
     with (tmp_path / "stderr").open("w") as stderr:
         first = subprocess.Popen([*TRAIN, *SMALL, *settings], stderr=stderr, stdout=subprocess.DEVNULL)
         last = tmp_path / "checkpoints" / "last.ckpt"
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 900
         while not last.exists() and first.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         assert last.exists(), (tmp_path / "stderr").read_text()[-3000:]
@@ -118,19 +121,20 @@ def _runs(process: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_torchrun_starts_a_failed_run_again_where_it_was(tmp_path: Path) -> None:
     settings = [*SMALL, "trainer=ddp", "trainer.max_epochs=3", "loader.batch_size=1", "report=false"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1"]
     torchrun += [f"--rdzv-endpoint=localhost:{_free_port()}", "-m", "saliency_pred", "train", "name=torchrun"]
     with (tmp_path / "said").open("w") as said:
         agent = subprocess.Popen([*torchrun, *settings], stderr=said, stdout=said, cwd=tmp_path)
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 900
         while not list(tmp_path.glob("runs/torchrun/*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
             assert agent.poll() is None, (tmp_path / "said").read_text()[-3000:]
             time.sleep(0.1)
         workers = subprocess.run(["pgrep", "-P", str(agent.pid)], capture_output=True, text=True).stdout.split()
         os.kill(int(workers[-1]), signal.SIGKILL)
-        assert agent.wait(300) == 0, (tmp_path / "said").read_text()[-3000:]
+        assert agent.wait(900) == 0, (tmp_path / "said").read_text()[-3000:]
     (out,) = (tmp_path / "runs" / "torchrun").iterdir()  # one directory, of both processes, of both starts
     assert [row["epoch"] for row in read_history(out / "history.csv")] == ["0", "1", "2"]
     assert "exitcode: -9" in (tmp_path / "said").read_text() or "Signal 9 (SIGKILL)" in (tmp_path / "said").read_text()
