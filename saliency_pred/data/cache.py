@@ -180,7 +180,7 @@ def _write(
     finally:
         part.unlink(missing_ok=True)
     for outdated in folder.glob("pixels-*.bin"):
-        if outdated != pixels:
+        if outdated.name != pixels.name:  # tempfile makes relative paths absolute
             outdated.unlink()  # who still has it mapped keeps it until it ends
     return decoded
 

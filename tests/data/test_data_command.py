@@ -434,6 +434,13 @@ def test_cache_is_reused_and_follows_its_source(small: Path, tmp_path: Path) -> 
     assert DiskCache.open(OSIE(small), (30, 40), "pad", tmp_path / "cache").folder != changed.folder
 
 
+def test_cache_in_a_relative_folder(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    dataset = OSIE(small)
+    assert DiskCache.open(dataset, (60, 80), "pad", "cache").decoded == len(dataset)
+    assert DiskCache.open(dataset, (60, 80), "pad", "cache").decoded == 0
+
+
 @pytest.mark.parametrize("damage", ["pixels cut", "pixels gone", "index cut"])
 def test_damaged_cache_is_made_anew(small: Path, tmp_path: Path, damage: str) -> None:
     dataset = OSIE(small)
