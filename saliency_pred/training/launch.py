@@ -135,13 +135,18 @@ def restarted() -> bool:
 def shared_directory(proposed: Path) -> Path:
     """One output directory for all processes of a job, the same one whenever the job is started again.
 
-    SLURM: named after the job. torchrun: what the first process proposes.
+    SLURM: named after the job. torchrun: what the first process proposes, which no later start would know.
 
     Args:
         proposed: with a name that differs from process to process, as it holds the time.
+
+    Raises:
+        ValueError: torchrun may start the job again.
     """
     if launcher() == "slurm":
         array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
         return proposed.with_name(f"slurm-{array}_{task}" if array else f"slurm-{os.environ['SLURM_JOB_ID']}")
+    if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0:
+        raise ValueError("torchrun --max-restarts starts the run again, which has to find its folder: give out=DIR")
     store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
     return Path(store.compare_set("saliency_pred/out", "", str(proposed)).decode())
