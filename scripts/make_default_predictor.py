@@ -34,15 +34,13 @@ SHIPPED = ["name", "seed", "encoder", "decoder", "prior", "loader"]
 
 
 def make(name: str, work: Path, changes: list[str]) -> Path:
-    """Train one predictor, if its run is not there yet, and write its file."""
+    """Train one predictor, or go on where its run was interrupted, and write its file."""
     digest = hashlib.sha256(" ".join(sorted(changes)).encode()).hexdigest()[:8]
     out = work / "runs" / (f"{name}-{digest}" if changes else name)
-    checkpoint = out / "checkpoints" / "best.ckpt"
-    if not checkpoint.exists():  # a run that was interrupted goes on
-        settings = [*SETTINGS[name], f"out={out}", f"cache_features={work / 'features'}", "resume=auto"]
-        settings += ["trainer.limit_val_batches=0", *changes]  # nothing is chosen by held-out images
-        checkpoint = train(compose("train", settings), out)
-    trained = load_checkpoint(checkpoint)
+    settings = [*SETTINGS[name], f"out={out}", f"cache_features={work / 'features'}", "resume=auto"]
+    # Held-out images choose nothing; without them a checkpoint is written after every epoch.
+    settings += ["trainer.limit_val_batches=0", "trainer.check_val_every_n_epoch=1", *changes]
+    trained = load_checkpoint(train(compose("train", settings), out))
     folder = FOLDER if not changes else out
     folder.mkdir(exist_ok=True)
     save_default(folder / f"{name}.safetensors", trained.model, shipped(trained.config))
