@@ -76,7 +76,8 @@ def _run(command: str, arguments: list[str]) -> int:
     overrides: list[str] = []
     for argument in arguments:
         # A lone - is a file too: the list of files that is piped in.
-        is_override = "=" in argument.split("/")[0] or (argument.startswith(("-", "~")) and argument != "-")
+        key = argument.removeprefix("hydra/").split("/")[0]  # hydra/launcher=... is a setting, a/b=c.jpg a file
+        is_override = "=" in key or (argument.startswith(("-", "~")) and argument != "-")
         if is_override:
             overrides.append(argument)
         elif overrides and not overrides[-1].startswith("-"):

@@ -123,3 +123,16 @@ def test_nothing_to_search_over_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert "did you mean optimizer.lr" in capsys.readouterr().err
     assert main(["sweep", "optimizer.lr=1e-3,1e-4", "trainer=ddp", f"out={tmp_path}"]) == 2
     assert "a trial trains in one process" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_sweep_is_submitted_as_jobs_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="needs hydra-submitit-launcher (pip install 'saliency-pred[slurm]')")
+    settings = [*TINY, "seed=0,1", "trainer.max_epochs=1", f"out={tmp_path}"]
+    command = [sys.executable, "-m", "saliency_pred", "train", "--multirun", "hydra/launcher=submitit_local", *settings]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for job in "01":
+        assert len(read_history(tmp_path / job / "history.csv")) == 1
+        assert f"seed: {job}" in (tmp_path / job / "config.yaml").read_text().splitlines()
