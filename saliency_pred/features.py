@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from saliency_pred.atomic import replacing
 
 
 class FeatureCache:
@@ -87,7 +88,5 @@ def _load(path: Path) -> list[Tensor] | None:
 
 
 def _save(path: Path, features: list[Tensor]) -> None:
-    """Write beside, then rename: other processes see whole files only."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    save_file({str(k): f for k, f in enumerate(features)}, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:  # other processes see whole files only
+        save_file({str(k): f for k, f in enumerate(features)}, temporary)

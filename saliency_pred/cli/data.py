@@ -407,6 +407,7 @@ def _show(files: list[str], overrides: list[str]) -> int:
     _, dataset, cfg = _open("show", files, overrides)
     import cv2
 
+    from saliency_pred.atomic import write_bytes
     from saliency_pred.inference.contact_sheet import contact_sheet
 
     out = Path(cfg.out).expanduser()
@@ -419,9 +420,7 @@ def _show(files: list[str], overrides: list[str]) -> int:
     if not done:
         raise OSError(f"OpenCV could not encode {out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
-    temporary.write_bytes(code.tobytes())
-    os.replace(temporary, out)
+    write_bytes(out, code.tobytes())
     print(f"{min(cfg.count, len(looked_at))} of {len(looked_at):,} images in {out}")
     return 0
 

@@ -51,9 +51,9 @@ def main(files: list[str], overrides: list[str]) -> int:
     if not cfg.seeds or len(set(cfg.seeds)) < len(cfg.seeds):
         raise ValueError(f"seeds={list(cfg.seeds)} must be one or more different numbers")
 
+    from saliency_pred.atomic import write_text
     from saliency_pred.evaluation.published import PRESETS, TABLE, read_published
     from saliency_pred.evaluation.reproduction import read_results, report
-    from saliency_pred.evaluation.results import write_atomically
     from saliency_pred.instantiate import instantiate
 
     dataset = instantiate(train.data)
@@ -74,7 +74,7 @@ def main(files: list[str], overrides: list[str]) -> int:
         reproduce_seed(cfg, train, training, dataset, out / f"seed_{seed}", seed, results)
     rows = read_results(results)
     text = report(rows, published)
-    write_atomically(results.with_suffix(".md"), text)
+    write_text(results.with_suffix(".md"), text)
     mine = [row for row in rows if (row["experiment"], row["preset"]) == (train.name, cfg.preset.name)]
     print(report(mine, published))
     print(f"results     {results}\ntables      {results.with_suffix('.md')}\nruns        {out}")

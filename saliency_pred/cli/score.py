@@ -46,6 +46,7 @@ def main(files: list[str], overrides: list[str]) -> int:
     import dataclasses
     import json
 
+    from saliency_pred.atomic import write_text
     from saliency_pred.data.datamodule import SaliencyDataModule
     from saliency_pred.data.videos import VideoDataset
     from saliency_pred.evaluation.map_scores import (
@@ -56,7 +57,7 @@ def main(files: list[str], overrides: list[str]) -> int:
         score_maps,
     )
     from saliency_pred.evaluation.maps import MapFiles
-    from saliency_pred.evaluation.results import write_atomically, write_map_scores
+    from saliency_pred.evaluation.results import write_map_scores
     from saliency_pred.evaluation.run import make_scorer, score_baselines
     from saliency_pred.evaluation.scoring import Scorer
     from saliency_pred.evaluation.video_scores import MapVideos
@@ -118,7 +119,7 @@ def main(files: list[str], overrides: list[str]) -> int:
             print(f"{metric:<15}{test.difference:>+9.4f}   {interval:<20}{test.p:<8.2g}{test.images}")
         comparison = {metric: dataclasses.asdict(test) for metric, test in tests.items()}
         text = json.dumps({"first": names[0], "second": names[1], "difference": comparison}, indent=2)
-        write_atomically(out / "comparison.json", text + "\n")
+        write_text(out / "comparison.json", text + "\n")
     print(f"\nscores      {out}")
     return 2 if any(scores.failed or scores.missing for scores in scored) else 0
 

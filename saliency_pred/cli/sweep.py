@@ -61,9 +61,9 @@ def main(files: list[str], overrides: list[str]) -> int:
     writer.writeheader()
     writer.writerows(rows)
     path = Path(cfg.out) / "sweep.csv"
-    from saliency_pred.evaluation.results import write_atomically
+    from saliency_pred.atomic import write_text
 
-    write_atomically(path, text.getvalue())
+    write_text(path, text.getvalue())
     print(f"\n{text.getvalue()}\nbest  {Path(cfg.out) / format(rows[0]['trial'], '03d')}\nall   {path}")
     return 0
 

@@ -18,7 +18,7 @@ from saliency_pred.data.image import read_map
 from saliency_pred.data.matlab import read_mat
 from saliency_pred.data.video import FrameFolder
 from saliency_pred.data.videos import OpenedVideos, Which, as_density, in_frames
-from saliency_pred.fixations import Fixations
+from saliency_pred.fixations import Fixations, OutsidePolicy
 
 _KEPT_LISTINGS = 64
 
@@ -205,3 +205,24 @@ def release_clips(dataset: AnnotatedFrames, parts: Mapping[str, str]) -> list[st
     if not found:
         raise DatasetLayoutError(f"{dataset.name}: no folder in {root / there[0]} has a subfolder images")
     return found
+
+
+class ReleaseClips(AnnotatedFrames):
+    """Clips in the layout of DHF1K's release, in a folder ``training`` and a folder ``testing``.
+
+    Args:
+        root, split, outside: see :class:`~saliency_pred.data.dataset.SaliencyDataset`.
+        maps: also the shipped density maps.
+    """
+
+    def __init__(
+        self, root: str | Path, split: str = "official", outside: OutsidePolicy = "drop", maps: bool = False
+    ) -> None:
+        super().__init__(root, split, outside)
+        self.maps = maps
+        self._part = release_clips(self, {"training": "train", "testing": "test"})
+        self.log_issues()
+
+    def official_part(self, index: int) -> str:
+        """``train`` or ``test``."""
+        return self._part[index]

@@ -25,7 +25,9 @@ Coordinates = Literal["edge", "zero", "one", "relative"]
 """What x = 0 means: the picture's left edge; the first pixel; nothing, the first pixel being 1; a share of
 the width."""
 
-_SHIFT = {"edge": 0.0, "zero": 0.5, "one": -0.5, "relative": 0.0}
+SHIFT = {"edge": 0.0, "zero": 0.5, "one": -0.5, "relative": 0.0}
+"""What is added to a coordinate, by what x = 0 means."""
+
 _OPTIONAL = ("time", "duration", "viewer")
 
 
@@ -72,8 +74,8 @@ class Folder(StillDataset):
         blur_sigma: float = math.nan,
     ) -> None:
         super().__init__(root, split, outside)
-        if coordinates not in _SHIFT:
-            raise ValueError(f"folder: coordinates={coordinates!r} is none of {', '.join(_SHIFT)}")
+        if coordinates not in SHIFT:
+            raise ValueError(f"folder: coordinates={coordinates!r} is none of {', '.join(SHIFT)}")
         if domain not in DOMAINS:
             raise ValueError(f"folder: domain={domain!r} is none of {', '.join(DOMAINS)}")
         self.domain = domain  # type: ignore[misc]
@@ -100,7 +102,7 @@ class Folder(StillDataset):
             if coordinates == "relative":
                 self.table = table.scaled(np.array([self.size(i) for i in range(len(self.image_ids))]))
             else:
-                self.table = table.shifted(_SHIFT[coordinates])
+                self.table = table.shifted(SHIFT[coordinates])
         if maps is not None:
             self._attach_maps(lambda name: [maps.get(name, self.root / "maps" / f"{name}.png")])
         self._finish()

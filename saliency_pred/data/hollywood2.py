@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from saliency_pred.data.annotated_frames import AnnotatedFrames, release_clips
-from saliency_pred.fixations import OutsidePolicy
+from saliency_pred.data.annotated_frames import ReleaseClips
 
 
-class Hollywood2(AnnotatedFrames):
+class Hollywood2(ReleaseClips):
     """Hollywood-2: 1631 scenes of 69 films cut into 6257 shots, 16 viewers, most of whom were to name the action.
 
     ``{training,testing}/actionclip{train,test}NNNNN_S/{images,maps,fixation}/*_<fffff>.png``: shot S of scene NNNNN;
@@ -28,18 +25,6 @@ class Hollywood2(AnnotatedFrames):
     name = "hollywood2"
     blur_sigma = 20.0
     frame_rate = 24.0
-
-    def __init__(
-        self, root: str | Path, split: str = "official", outside: OutsidePolicy = "drop", maps: bool = False
-    ) -> None:
-        super().__init__(root, split, outside)
-        self.maps = maps
-        self._part = release_clips(self, {"training": "train", "testing": "test"})
-        self.log_issues()
-
-    def official_part(self, index: int) -> str:
-        """``train`` or ``test``."""
-        return self._part[index]
 
     def recording(self, index: int) -> str:
         """The scene that a shot is of."""

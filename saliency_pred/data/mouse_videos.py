@@ -37,7 +37,7 @@ class MouseVideos(OpenedVideos):
         path = self.fixation_paths[index]
         if path is None:
             return None
-        frames = read_fixation_lists(path)
+        frames = self._points(path)
         if len(frames) != self.length(index):
             raise BrokenFileError(
                 f"{path} lists {len(frames)} frames, the video {self.paths[index]} has {self.length(index)}; they are "
@@ -51,6 +51,13 @@ class MouseVideos(OpenedVideos):
                 raise BrokenFileError(f"{path}: frame {frame} is no list of [row, column] ({problem})") from problem
             points.append(rows_columns[:, ::-1] + 0.5)
         return in_frames(points, self.times(index)[np.asarray(which)], self.size(index))
+
+    def _points(self, path: Path) -> list[list[list[float]]]:
+        """:func:`read_fixation_lists`, of the last file from memory: clip after clip is read of one video."""
+        known: tuple[Path, list[list[list[float]]]] | None = self.__dict__.get("_last_points")
+        if known is None or known[0] != path:
+            known = self.__dict__["_last_points"] = (path, read_fixation_lists(path))
+        return known[1]
 
     def frame_density(self, index: int, which: Which) -> Tensor | None:
         """float32 (n, H, W) shipped maps; None unless they were asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -89,7 +90,7 @@ class ShapeBatches(Sampler[list[Key]]):
     ) -> None:
         self.sampler = sampler  # under this name Lightning finds whose epoch to set
         self.batch_size = batch_size
-        self.shape_of = shape_of
+        self.shape_of = functools.cache(shape_of)  # asked for every image each epoch, of files
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from saliency_pred.data.annotated_frames import AnnotatedFrames, release_clips
-from saliency_pred.fixations import OutsidePolicy
+from saliency_pred.data.annotated_frames import ReleaseClips
 
 
-class UCFSports(AnnotatedFrames):
+class UCFSports(ReleaseClips):
     """UCF Sports: 150 clips of sports, 16 viewers, most of whom were to name the action.
 
     ``{training,testing}/<Action>-<NNN>/{images,maps,fixation}/<Action>_<NNN>_<fff>.png`` (some images are ``.jpg``).
@@ -28,18 +25,6 @@ class UCFSports(AnnotatedFrames):
     name = "ucf_sports"
     blur_sigma = 20.0
     frame_rate = 24.0
-
-    def __init__(
-        self, root: str | Path, split: str = "official", outside: OutsidePolicy = "drop", maps: bool = False
-    ) -> None:
-        super().__init__(root, split, outside)
-        self.maps = maps
-        self._part = release_clips(self, {"training": "train", "testing": "test"})
-        self.log_issues()
-
-    def official_part(self, index: int) -> str:
-        """``train`` or ``test``."""
-        return self._part[index]
 
     def category(self, index: int) -> str:
         """The action, such as ``Diving-Side``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,14 +13,10 @@ from torch import Tensor
 from saliency_pred.data.dataset import DOMAINS
 from saliency_pred.data.errors import BrokenFileError, DatasetLayoutError, DatasetNotFoundError
 from saliency_pred.data.fixation_table import FixationTable
+from saliency_pred.data.folder import SHIFT, Coordinates
 from saliency_pred.data.video import VIDEO_SUFFIXES
 from saliency_pred.data.videos import OpenedVideos, Which, as_density, in_frames
 from saliency_pred.fixations import Fixations, OutsidePolicy
-
-Coordinates = Literal["edge", "zero", "one", "relative"]
-"""What x = 0 means, as for one's own pictures (:mod:`saliency_pred.data.folder`)."""
-
-_SHIFT = {"edge": 0.0, "zero": 0.5, "one": -0.5, "relative": 0.0}
 
 
 class VideoFolder(OpenedVideos):
@@ -63,8 +58,8 @@ class VideoFolder(OpenedVideos):
         blur_sigma: float = math.nan,
     ) -> None:
         super().__init__(root, split, outside)
-        if coordinates not in _SHIFT:
-            raise ValueError(f"{self.name}: coordinates={coordinates!r} is none of {', '.join(_SHIFT)}")
+        if coordinates not in SHIFT:
+            raise ValueError(f"{self.name}: coordinates={coordinates!r} is none of {', '.join(SHIFT)}")
         if domain not in DOMAINS:
             raise ValueError(f"{self.name}: domain={domain!r} is none of {', '.join(DOMAINS)}")
         self.coordinates = coordinates
@@ -126,7 +121,7 @@ class VideoFolder(OpenedVideos):
         assert viewer is not None
         (height, width), windows = self.size(index), self.windows(index)
         scale = (width, height) if self.coordinates == "relative" else (1, 1)
-        shift = _SHIFT[self.coordinates]
+        shift = SHIFT[self.coordinates]
         place = np.stack([x * scale[0] + shift, y * scale[1] + shift], axis=1)
         if self.by_frame:
             beyond = time >= len(windows)

@@ -57,6 +57,24 @@ def build(name: str, weights: Literal["hub", "none"] | str, release: str = "IMAG
     return network
 
 
+def tapped(network: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """A torchvision network that returns the outputs of named layers, in their order, as a dictionary.
+
+    Raises:
+        ValueError: no such layer.
+    """
+    unknown = sorted(set(layers) - {n for n, _ in network.named_modules()})
+    if unknown:
+        raise ValueError(
+            f"{type(network).__name__} has no layer {', '.join(unknown)}; its named_modules() are, e.g., "
+            f"{', '.join(n for n, _ in network.named_children())}"
+        )
+    for module in network.modules():
+        if hasattr(module, "inplace"):  # an in-place ReLU would change the tapped layer before it
+            cast(Any, module).inplace = False
+    return create_feature_extractor(network, {layer: str(i) for i, layer in enumerate(layers)})
+
+
 class TorchvisionEncoder(nn.Module):
     """The outputs of named layers of a torchvision network; what lies behind the last of them is cut off.
 
@@ -88,21 +106,11 @@ class TorchvisionEncoder(nn.Module):
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__()
-        network = build(name, weights)
-        unknown = sorted(set(layers) - {n for n, _ in network.named_modules()})
-        if unknown:
-            raise ValueError(
-                f"{name} has no layer {', '.join(unknown)}; its named_modules() are, e.g., "
-                f"{', '.join(n for n, _ in network.named_children())}"
-            )
-        for module in network.modules():
-            if hasattr(module, "inplace"):  # an in-place ReLU would change the tapped layer before it
-                cast(Any, module).inplace = False
         self.frozen = frozen
         self.channels_last = channels_last
         self.mean = tuple(mean)
         self.std = tuple(std)
-        self.network = create_feature_extractor(network, {layer: str(i) for i, layer in enumerate(layers)})
+        self.network = tapped(build(name, weights), layers)
         with torch.no_grad():
             self.network.eval()
             small, large = (self(torch.zeros(1, 3, size, size)) for size in (128, 256))

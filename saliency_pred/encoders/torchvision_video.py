@@ -7,13 +7,12 @@ identical values from the same weights. Video Swin (Liu et al., CVPR 2022), R(2+
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.feature_extraction import create_feature_extractor
 
-from saliency_pred.encoders.torchvision import IMAGENET_MEAN, IMAGENET_STD, build
+from saliency_pred.encoders.torchvision import IMAGENET_MEAN, IMAGENET_STD, build, tapped
 
 
 class TorchvisionVideoEncoder(nn.Module):
@@ -49,21 +48,11 @@ class TorchvisionVideoEncoder(nn.Module):
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__()
-        network = build(name, weights, "KINETICS400_V1")
-        unknown = sorted(set(layers) - {n for n, _ in network.named_modules()})
-        if unknown:
-            raise ValueError(
-                f"{name} has no layer {', '.join(unknown)}; its named_modules() are, e.g., "
-                f"{', '.join(n for n, _ in network.named_children())}"
-            )
-        for module in network.modules():
-            if hasattr(module, "inplace"):  # an in-place ReLU would change the tapped layer before it
-                cast(Any, module).inplace = False
         self.frozen = frozen
         self.channels_last = channels_last
         self.mean = tuple(mean)
         self.std = tuple(std)
-        self.network = create_feature_extractor(network, {layer: str(i) for i, layer in enumerate(layers)})
+        self.network = tapped(build(name, weights, "KINETICS400_V1"), layers)
         frames, side = 16, 64
         with torch.no_grad():
             self.network.eval()

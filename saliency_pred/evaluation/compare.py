@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saliency_pred.evaluation.results import write_atomically
+from saliency_pred.atomic import write_text
 from saliency_pred.evaluation.scoring import HIGHER_IS_BETTER
 from saliency_pred.metrics.accumulate import DESCRIBING
 from saliency_pred.metrics.bootstrap import PairedTest, confidence_interval, paired_test
@@ -204,5 +204,5 @@ def write_comparison(rows: Sequence[dict[str, Any]], models: Sequence[Scored], o
         "comparison.json": json.dumps(facts, indent=2, allow_nan=False) + "\n",
     }
     for name, content in contents.items():
-        write_atomically(out / name, content)
+        write_text(out / name, content)
     return [out / name for name in contents]

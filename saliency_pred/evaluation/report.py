@@ -12,10 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from saliency_pred.atomic import write_text
 from saliency_pred.data.placement import resize_image
 from saliency_pred.density import fixation_density, saliency_map
 from saliency_pred.evaluation.ceilings import consistency
-from saliency_pred.evaluation.results import describe, write_atomically
+from saliency_pred.evaluation.results import describe
 from saliency_pred.evaluation.run import Evaluation
 from saliency_pred.evaluation.scoring import HIGHER_IS_BETTER
 from saliency_pred.inference.overlay import draw_fixations, overlay
@@ -102,7 +103,7 @@ def write_report(
         f"<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>{html.escape(title)}</title><style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
     )
-    write_atomically(path, page)
+    write_text(path, page)
 
 
 def _own(evaluation: Evaluation) -> bool:

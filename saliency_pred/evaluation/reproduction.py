@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from saliency_pred.atomic import replacing, write_text
 from saliency_pred.data.datamodule import SaliencyDataModule
 from saliency_pred.evaluation.map_scores import MapScores, score_maps
 from saliency_pred.evaluation.maps import MapFiles
 from saliency_pred.evaluation.published import COLUMNS, Published, shown_scores, table
-from saliency_pred.evaluation.results import environment, write_atomically
+from saliency_pred.evaluation.results import environment
 from saliency_pred.evaluation.run import make_scorer, sha256
 from saliency_pred.metrics.presets import Preset
 from saliency_pred.model import best_device
@@ -45,20 +45,15 @@ def store_predictions(checkpoint: Checkpoint, data: SaliencyDataModule, part: st
     """
     model = checkpoint.model.to(best_device()).eval()
     device = next(iter(model.buffers())).device
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with h5py.File(temporary, "w") as file:
-            batches = tqdm(data.evaluation_dataloader(part), desc=f"predicting {part}", disable=None, leave=False)
-            for batch in batches:
-                here = batch.to(device)
-                predicted = model.log_density(here.image, here.valid, here.domain, here.original_size)
-                for image_id, log_density in zip(here.image_id, predicted, strict=True):
-                    values = log_density.float().cpu().numpy()
-                    values = values[0] if len(values) == 1 else values
-                    file.create_dataset(image_id, data=values, compression=4, shuffle=True)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        batches = tqdm(data.evaluation_dataloader(part), desc=f"predicting {part}", disable=None, leave=False)
+        for batch in batches:
+            here = batch.to(device)
+            predicted = model.log_density(here.image, here.valid, here.domain, here.original_size)
+            for image_id, log_density in zip(here.image_id, predicted, strict=True):
+                values = log_density.float().cpu().numpy()
+                values = values[0] if len(values) == 1 else values
+                file.create_dataset(image_id, data=values, compression=4, shuffle=True)
 
 
 def score_stored(path: Path, data: SaliencyDataModule, part: str, preset: Preset) -> MapScores:
@@ -116,7 +111,7 @@ def add_result(path: Path, row: Result) -> None:
     writer.writeheader()
     writer.writerows([*rows, row])
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def scores_of(row: Result) -> dict[str, float]:

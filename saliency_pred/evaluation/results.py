@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from saliency_pred.atomic import write_text
 from saliency_pred.evaluation.ceilings import consistency, shares, spearman_brown
 from saliency_pred.evaluation.run import Evaluation
 from saliency_pred.metrics.accumulate import DESCRIBING, Row, ScoreTable
@@ -31,7 +31,7 @@ def write_results(evaluation: Evaluation, out: Path) -> dict[str, Any]:
     scores = describe(evaluation)
     _write(evaluation.table, scores, out)
     if evaluation.viewers:
-        write_atomically(out / "viewers.csv", viewers_csv(evaluation.viewers))
+        write_text(out / "viewers.csv", viewers_csv(evaluation.viewers))
     return scores
 
 
@@ -42,8 +42,8 @@ def write_map_scores(table: ScoreTable, scores: dict[str, Any], out: Path) -> No
 
 def _write(table: ScoreTable, scores: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "per_image.csv", per_image_csv(table))
-    write_atomically(out / "scores.json", json.dumps(_plain(scores), indent=2, allow_nan=False) + "\n")
+    write_text(out / "per_image.csv", per_image_csv(table))
+    write_text(out / "scores.json", json.dumps(_plain(scores), indent=2, allow_nan=False) + "\n")
 
 
 def describe(evaluation: Evaluation) -> dict[str, Any]:
@@ -178,13 +178,6 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return run.stdout.strip()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside, then rename: readers see the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 def _plain(value: Any) -> Any:

@@ -8,8 +8,8 @@ the model was trained at first, and resize the log density back to the image aft
 from __future__ import annotations
 
 import copy
+import io
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saliency_pred.atomic import write_bytes
 from saliency_pred.data.dataset import DOMAINS
 from saliency_pred.decoders.readout import Readout
 from saliency_pred.density import log_normalise
@@ -100,13 +101,11 @@ def export_program(predictor: Predictor, path: Path) -> float:
     model = ExportableModel(predictor.model, predictor.domain)
     program = _program(model)
     facts = json.dumps(_facts(predictor))
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # torch wants the ending
-    try:
-        torch.export.save(program, temporary, extra_files={"saliency_pred.json": facts})
-        difference = _compared(torch.export.load(temporary).module(), model, path)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files={"saliency_pred.json": facts})
+    buffer.seek(0)
+    difference = _compared(torch.export.load(buffer).module(), model, path)
+    write_bytes(path, buffer.getvalue())
     return difference
 
 
@@ -148,9 +147,7 @@ def export_onnx(predictor: Predictor, path: Path) -> float:
     content = proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     difference = _compared(lambda x: torch.from_numpy(session.run(None, {"image": x.numpy()})[0]), model, path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    write_bytes(path, content)
     return difference
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from saliency_pred.atomic import write_bytes
 from saliency_pred.data.placement import resize_image
 from saliency_pred.inference.animation import animation
 from saliency_pred.inference.overlay import draw_regions, heat_map, overlay
@@ -82,16 +82,6 @@ def write(made: Mapping[str, tuple[str, bytes]], target: Path) -> dict[str, str]
         names[kind] = f"{target.name}{suffix}"
         write_bytes(target.parent / names[kind], content)
     return names
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def jpeg(picture: np.ndarray) -> bytes:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from saliency_pred.atomic import write_bytes, write_text
 from saliency_pred.data.image import read_image
 from saliency_pred.inference.images import rgb_image
-from saliency_pred.inference.outputs import encode, jpeg, write, write_bytes
+from saliency_pred.inference.outputs import encode, jpeg, write
 from saliency_pred.inference.prediction import Prediction
 from saliency_pred.inference.prediction_sheet import Panel, prediction_sheet
 from saliency_pred.inference.predictor import Predictor
@@ -243,7 +244,7 @@ def _is_done(record: dict[str, Any] | None, digest: str, out: Path) -> bool:
 
 def _save(out: Path, model: dict[str, Any], records: dict[str, dict[str, Any]], outcome: Outcome) -> None:
     content = document(model, list(records.values()), outcome.failed, outcome.comparison)
-    write_bytes(out / DOCUMENT, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    write_text(out / DOCUMENT, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _sha256(path: Path) -> str:

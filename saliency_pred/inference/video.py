@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from saliency_pred.atomic import write_text
 from saliency_pred.data.clips import ClipSampler
 from saliency_pred.data.video import Video
-from saliency_pred.inference.outputs import write_bytes
 from saliency_pred.inference.predictor import Predictor
 from saliency_pred.inference.run import model_facts
 from saliency_pred.inference.stream import VideoStream
@@ -102,7 +102,7 @@ def predict_video(
         "files": {kind: file.name for kind, file in files.items()},
         "speed": _speed(stream, taken),
     }
-    write_bytes(record_path, (json.dumps(record, indent=2) + "\n").encode())
+    write_text(record_path, json.dumps(record, indent=2) + "\n")
     shutil.rmtree(folder)
     return record
 

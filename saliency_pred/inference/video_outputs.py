@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
 
+from saliency_pred.atomic import replacing
 from saliency_pred.data.video import Video, open_video
 from saliency_pred.density import saliency_map
 from saliency_pred.inference.overlay import overlay
@@ -128,7 +127,7 @@ class Array(VideoOutput):
 
     def join(self, parts: Sequence[Path], starts: Sequence[int], target: Path) -> None:
         """Put parts together."""
-        with _replacing(target) as temporary:
+        with replacing(target) as temporary:
             shape = (len(self.video), *self.video.size)
             whole = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
             for path, start in zip(parts, starts, strict=True):
@@ -163,7 +162,7 @@ class HDF5(VideoOutput):
 
     def join(self, parts: Sequence[Path], starts: Sequence[int], target: Path) -> None:
         """Put parts together, chunk by chunk as they are compressed."""
-        with _replacing(target) as temporary, _hdf5().File(temporary, "w") as file:
+        with replacing(target) as temporary, _hdf5().File(temporary, "w") as file:
             whole = self._dataset(file, len(self.video))
             whole.attrs["axes"] = "frame, y, x"
             whole.attrs["unit"] = "natural logarithm of the density per pixel; exp sums to 1"
@@ -188,17 +187,6 @@ class HDF5(VideoOutput):
 
 VIDEO_OUTPUTS: dict[str, type[VideoOutput]] = {"maps": Maps, "overlay": Overlay, "npy": Array, "hdf5": HDF5}
 """Kinds by the name that ``write_video`` knows them by."""
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A name to write under, which becomes ``target`` if all goes well."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _hdf5() -> Any:

@@ -6,7 +6,6 @@ CC, SIM and NSS. There are no B-frames, so that files can be joined packet by pa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from saliency_pred.atomic import replacing
 from saliency_pred.data.video import Video, VideoFile
 
 _DARK, _RANGE = 64, 876  # of 10-bit luma in video ("limited") range
@@ -37,6 +37,7 @@ class VideoWriter:
         time_base: seconds a tick.
         content: ``map``: float (H, W) in [0, 1], 10 bits; ``picture``: uint8 (H, W, 3) RGB, 8 bits.
         crf: quality, 0 (lossless) to 51.
+        rate: frames a second that the file states; None: what players make of the time stamps.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class VideoWriter:
         time_base: Fraction,
         content: Literal["map", "picture"],
         crf: int = 16,
+        rate: Fraction | None = None,
     ) -> None:
         import av  # an optional dependency
 
@@ -54,7 +56,7 @@ class VideoWriter:
         self._av = av
         self._container = av.open(str(path), "w", format="mp4")
         options = {"crf": str(crf), "preset": "veryfast", "bf": "0"}
-        self._stream: Any = self._container.add_stream("libx264", options=options)
+        self._stream: Any = self._container.add_stream("libx264", rate, options=options)
         self._stream.height, self._stream.width = size
         colours = "444" if size[0] % 2 or size[1] % 2 else "420"  # halved colours need even sizes
         self._stream.pix_fmt = f"yuv{colours}p" + ("10le" if content == "map" else "")
@@ -108,24 +110,19 @@ def join(parts: Sequence[Path], starts: Sequence[int], time_base: Fraction, targ
     """
     import av
 
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with av.open(str(temporary), "w", format="mp4") as joined:
-            stream: Any = None
-            for path, start in zip(parts, starts, strict=True):
-                with av.open(str(path)) as part:
-                    source = part.streams.video[0]
-                    if stream is None:
-                        stream = joined.add_stream_from_template(source)
-                        stream.time_base = time_base
-                    for packet in part.demux(source):
-                        if packet.pts is None or packet.dts is None:
-                            continue  # ends the stream
-                        shift = int(start * time_base / packet.time_base)
-                        packet.pts += shift
-                        packet.dts += shift
-                        packet.stream = stream
-                        joined.mux(packet)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(target) as temporary, av.open(str(temporary), "w", format="mp4") as joined:
+        stream: Any = None
+        for path, start in zip(parts, starts, strict=True):
+            with av.open(str(path)) as part:
+                source = part.streams.video[0]
+                if stream is None:
+                    stream = joined.add_stream_from_template(source)
+                    stream.time_base = time_base
+                for packet in part.demux(source):
+                    if packet.pts is None or packet.dts is None:
+                        continue  # ends the stream
+                    shift = int(start * time_base / packet.time_base)
+                    packet.pts += shift
+                    packet.dts += shift
+                    packet.stream = stream
+                    joined.mux(packet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 import zipfile
@@ -15,6 +16,7 @@ import numpy as np
 
 from saliency_pred.data.errors import BrokenFileError
 from saliency_pred.data.video import open_video
+from saliency_pred.inference.video_writer import VideoWriter
 from saliency_pred.submission.check import Check
 from saliency_pred.submission.staging import Staging
 from saliency_pred.submission.videos import VideoBoard, WantedVideo
@@ -104,26 +106,17 @@ def _extracted(archive: zipfile.ZipFile, name: str) -> Iterator[Path]:
 
 
 def encode(path: Path, maps: Iterator[np.ndarray], rate: Fraction, crf: int) -> None:
-    """Write maps in [0, 1] as H.264, 10 bits of luma, at a constant rate that the file states.
+    """Write maps in [0, 1] at a constant rate that the file states.
 
     Raises:
         OSError: PyAV is not installed.
     """
-    av = _library()
-    with av.open(str(path), "w", format="mp4") as container:
-        stream: Any = None
-        for map_ in maps:
-            if stream is None:
-                stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
-                stream.height, stream.width = map_.shape
-                colours = "444" if stream.height % 2 or stream.width % 2 else "420"  # halved colours need even sizes
-                stream.pix_fmt = f"yuv{colours}p10le"
-                stream.codec_context.thread_count = 1  # the encoder's result depends on it
-            levels = np.rint(65535 * map_).astype(np.uint16)
-            frame = av.VideoFrame.from_ndarray(levels, format="gray16le")
-            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
-        if stream is not None:
-            container.mux(stream.encode(None))
+    _library()
+    first = next(maps)
+    height, width = first.shape
+    with VideoWriter(path, (height, width), 1 / rate, "map", crf, rate) as writer:
+        for number, map_ in enumerate(itertools.chain([first], maps)):
+            writer.write(map_, number)
 
 
 def constant_rate(times: np.ndarray) -> Fraction:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 import pytorch_lightning as pl
 
+from saliency_pred.atomic import replacing
 from saliency_pred.batch import Batch
 from saliency_pred.density import saliency_map
 from saliency_pred.inference.overlay import heat_map, overlay, side_by_side
@@ -37,12 +37,10 @@ class History(pl.Callback):
         rows = [r for r in read_history(self.path) if int(float(r["epoch"])) < trainer.current_epoch]
         rows.append({name: str(value) for name, value in row.items()})
         columns = list(dict.fromkeys(name for r in rows for name in r))
-        temporary = self.path.with_suffix(".part")
-        with temporary.open("w", newline="") as file:
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(temporary, self.path)
 
 
 def read_history(path: Path) -> list[dict[str, str]]:

@@ -18,12 +18,13 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
+from saliency_pred.atomic import write_text
 from saliency_pred.data.datamodule import SaliencyDataModule
 from saliency_pred.data.errors import MissingFixationsError
 from saliency_pred.decoders.deepgaze import CentreBiasReadout
 from saliency_pred.density import CentreBias
 from saliency_pred.evaluation.report import write_report
-from saliency_pred.evaluation.results import environment, text_table, write_atomically, write_results
+from saliency_pred.evaluation.results import environment, text_table, write_results
 from saliency_pred.evaluation.run import evaluate, prepared
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.features import FeatureCache
@@ -61,7 +62,7 @@ def train(cfg: DictConfig, out: Path, further: Sequence[pl.Callback] = ()) -> Pa
     begin = checkpoint_to_resume(cfg.resume, out)
     out.mkdir(parents=True, exist_ok=True)
     text = OmegaConf.to_yaml(cfg, resolve=True)
-    write_atomically(out / "config.yaml", text)
+    write_text(out / "config.yaml", text)
 
     data = build_data(cfg)
     model = build_model(cfg)
@@ -208,7 +209,7 @@ def describe_run(trainer: pl.Trainer, batch_size: int, scaling: Scaling) -> dict
 
 def write_run(out: Path, facts: dict[str, Any]) -> None:
     """run.json."""
-    write_atomically(out / "run.json", json.dumps(facts, indent=2) + "\n")
+    write_text(out / "run.json", json.dumps(facts, indent=2) + "\n")
 
 
 def train_only(model: SaliencyModel, patterns: Sequence[str]) -> None:
@@ -332,7 +333,7 @@ def _first_images(data: SaliencyDataModule, count: int) -> Iterator[Tensor]:
 def write_split(data: SaliencyDataModule, path: Path) -> None:
     """Which image belonged to which part: part,image_id."""
     lines = [f"{part},{data.dataset.image_ids[i]}" for part, indices in data.parts.items() for i in indices]
-    write_atomically(path, "\n".join(["part,image_id", *lines]) + "\n")
+    write_text(path, "\n".join(["part,image_id", *lines]) + "\n")
 
 
 def checkpoint_to_resume(resume: Any, out: Path) -> str | None:

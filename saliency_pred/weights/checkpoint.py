@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from saliency_pred.atomic import write_bytes
 from saliency_pred.density import CentreBias
 from saliency_pred.instantiate import instantiate, parameter
 from saliency_pred.model import SaliencyModel
@@ -149,10 +150,8 @@ def save_checkpoint(
     state = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
     if centre_bias is not None:
         state["centre_bias"] = centre_bias.density.float()
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(save(state, {CONFIG_KEY: OmegaConf.to_yaml(config)}))  # save_file's are for their owner alone
-    temporary.replace(path)
+    content = save(state, {CONFIG_KEY: OmegaConf.to_yaml(config)})  # save_file's files are for their owner alone
+    write_bytes(Path(path), content)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:

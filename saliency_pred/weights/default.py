@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from saliency_pred.atomic import write_bytes
 from saliency_pred.density import CentreBias, normalise
 from saliency_pred.model import SaliencyModel
 from saliency_pred.weights.checkpoint import CONFIG_KEY, Checkpoint, build_model
@@ -98,9 +99,7 @@ def save_default(path: Path, model: SaliencyModel, config: DictConfig) -> None:
             raise OverflowError(f"{key} has values that float16 cannot hold")
     # One entry: safetensors writes several in a different order each time.
     described = OmegaConf.merge(config, {ENCODER_KEY: _sha256(package_file(config.encoder.name))})
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(save(state, {CONFIG_KEY: OmegaConf.to_yaml(described)}))  # save_file's: owner alone
-    temporary.replace(path)
+    write_bytes(path, save(state, {CONFIG_KEY: OmegaConf.to_yaml(described)}))  # save_file's are for their owner alone
 
 
 def _sha256(path: Path) -> str:

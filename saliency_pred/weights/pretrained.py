@@ -6,11 +6,11 @@ Such a folder is a model repository as it is: ``hf upload OWNER/NAME FOLDER`` pu
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from saliency_pred.atomic import write_text
 from saliency_pred.version import __version__
 from saliency_pred.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -29,9 +29,9 @@ def save_pretrained(checkpoint: Checkpoint, folder: str | Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     save_checkpoint(folder / WEIGHTS, checkpoint.model, checkpoint.config, checkpoint.centre_bias)
     config = json.dumps(OmegaConf.to_container(checkpoint.config, resolve=True), indent=2) + "\n"
-    _write(folder / CONFIG, config)
+    write_text(folder / CONFIG, config)
     if not (folder / CARD).exists():
-        _write(folder / CARD, card(checkpoint))
+        write_text(folder / CARD, card(checkpoint))
     return folder
 
 
@@ -110,9 +110,3 @@ prediction.density  # sums to 1
 
 Training data, licence of the weights, scores and limits: to be filled in.
 """
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

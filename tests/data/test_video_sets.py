@@ -329,7 +329,7 @@ def test_lists_that_do_not_fit_the_video_are_refused(tmp_path: Path) -> None:
         dataset.frame_fixations(0, [0])
     path.write_text("[[1,2]")
     with pytest.raises(BrokenFileError, match=r"0001\.json cannot be read as JSON"):
-        dataset.frame_fixations(0, [0])
+        CrowdSAL(root, split="all").frame_fixations(0, [0])
 
 
 # ---------------------------------------------------------------------------------------------- one's own
