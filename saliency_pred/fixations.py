@@ -176,7 +176,7 @@ class Fixations:
     def inside(self) -> Tensor:
         """(n,) bool: whether the fixation lies on its image."""
         # Of a single image two numbers do, which is several times as fast
-        height, width = (self.size[0] if self.num_samples == 1 else self.size[self.sample]).unbind(-1)
+        height, width = self.size[0].tolist() if self.num_samples == 1 else self.size[self.sample].unbind(-1)
         return (self.x >= 0) & (self.x < width) & (self.y >= 0) & (self.y < height)
 
     def viewers(self) -> list[int]:
@@ -189,13 +189,14 @@ class Fixations:
         Raises:
             ValueError: a fixation lies outside its image (see ``clean``).
         """
-        outside = int((~self.inside).sum())
-        if outside:
+        inside = self.inside
+        if not bool(inside.all()):
+            outside = int((~inside).sum())
             raise ValueError(
                 f"{outside} of {len(self)} fixations lie outside their image; "
                 "decide what becomes of them with fixations.clean('drop' | 'clip')"
             )
-        return self.y.floor().long(), self.x.floor().long()
+        return self.y.long(), self.x.long()  # of what is not negative the floor
 
     # ------------------------------------------------------------------ choosing
 
@@ -227,9 +228,9 @@ class Fixations:
             the fixations, and how many lay outside.
         """
         inside = self.inside
-        count = int((~inside).sum())
-        if count == 0:
+        if bool(inside.all()):
             return self, 0
+        count = int((~inside).sum())
         if outside == "drop":
             return self.select(inside), count
         if outside == "clip":

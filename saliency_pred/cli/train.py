@@ -25,6 +25,7 @@ started again goes on from its last checkpoint. Told to stop by SIGUSR1 or SIGTE
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -135,6 +136,8 @@ def run(cfg: DictConfig, failures: list[str]) -> float | None:
                 return done.value
             return train_and_report(cfg, out)
     except Preempted as stop:
+        # A launcher ends all processes as soon as one has ended; each is to end with the code that says why.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print(f"{stop}; resume=auto out={out} goes on", file=sys.stderr)
         raise SystemExit(EXIT_CODE) from None
     except RuntimeError as error:

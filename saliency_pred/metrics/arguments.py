@@ -74,8 +74,8 @@ def check_truth(truth: Stack) -> None:
         m = int(wrong[0])
         if truth.low[m] < 0:
             number = int((truth.maps[m] < 0).sum())
-            raise ValueError(f"the human density of map {truth.first + m} has {number} negative pixels: it is none")
-        raise ValueError(f"the human density of map {truth.first + m} is zero everywhere")
+            raise ValueError(f"the human density of {truth.called(m)} has {number} negative pixels: it is none")
+        raise ValueError(f"the human density of {truth.called(m)} is zero everywhere")
 
 
 def check_log_density(stack: Stack, name: str) -> None:
@@ -95,7 +95,7 @@ def check_log_density(stack: Stack, name: str) -> None:
     if len(wrong):
         m = int(wrong[0])
         raise ValueError(
-            f"{name}: map {stack.first + m} is no log density, the logarithm of its sum is {log_sums[m]:.4g} and "
+            f"{name}: {stack.called(m)} is no log density, the logarithm of its sum is {log_sums[m]:.4g} and "
             f"may be off by {LOG_TOLERANCE:g}; density.log_normalise makes one of logits, map.div(map.sum()).log() "
             "of a map"
         )

@@ -39,7 +39,7 @@ def least_work(stack: Stack, truth: Stack, shrink: int = 32) -> Numbers:
     """(C,) :func:`emd`."""
     size = stack.maps.shape[1:]
     down, across = (area_shares(length, -(-length // shrink)).to(stack.maps.device) for length in size)
-    cells = [(down @ some.density().double() @ across.T).cpu().numpy() for some in (stack, truth)]
+    cells = [(down @ some.density.double() @ across.T).cpu().numpy() for some in (stack, truth)]
     return np.array([shrink * transport(*pair) for pair in zip(*cells, strict=True)])
 
 

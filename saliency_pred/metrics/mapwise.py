@@ -30,9 +30,7 @@ def correlation(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`cc`."""
     a, b = stack.centred, truth.centred
     norm = np.sqrt(a.squares * b.squares)
-    products = summed(
-        torch.mul(x, y, out=memory) for (x, memory), (y, _) in zip(blocks(a.maps), blocks(b.maps), strict=True)
-    )
+    products = summed(torch.mul(x, y, out=memory) for x, y, memory in blocks(a.maps, b.maps))
     products -= a.sums * b.sums / stack.pixels
     return np.divide(products, norm, out=np.zeros_like(norm), where=norm > 0)
 
@@ -55,10 +53,11 @@ def divergence(stack: Stack, truth: Stack, eps: float) -> Numbers:
     """(C,) :func:`kld`."""
     offset = stack.maps.new_tensor(eps)
 
-    def terms(s: Tensor, g: Tensor) -> Tensor:
-        return torch.addcdiv(offset, g, s.add_(eps), out=s).log_().mul_(g)  # g log(eps + g / (s + eps))
+    def terms(s: Tensor, g: Tensor, memory: Tensor) -> Tensor:
+        torch.add(s, eps, out=memory)
+        return torch.addcdiv(offset, g, memory, out=memory).log_().mul_(g)  # g log(eps + g / (s + eps))
 
-    return summed(map(terms, stack.densities(), truth.densities()))
+    return summed(terms(*parts) for parts in blocks(stack.density, truth.density))
 
 
 def sim(maps: Tensor, density: Tensor) -> Tensor:
@@ -74,8 +73,7 @@ def sim(maps: Tensor, density: Tensor) -> Tensor:
 
 def intersection(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`sim`."""
-    pairs = zip(stack.densities(), truth.densities(), strict=True)
-    return summed(torch.minimum(s, g, out=s) for s, g in pairs)
+    return _shared(stack.density, truth.density)
 
 
 def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
@@ -92,5 +90,9 @@ def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
 
 def stretched_intersection(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`sim_mit`."""
-    pairs = zip(stack.densities(stretched=True), truth.densities(stretched=True), strict=True)
-    return summed(torch.minimum(s, g, out=s) for s, g in pairs)
+    return _shared(stack.stretched(), truth.stretched())
+
+
+def _shared(densities: Tensor, others: Tensor) -> Numbers:
+    """(C,) sums of the pixel-wise minimum."""
+    return summed(torch.minimum(s, g, out=memory) for s, g, memory in blocks(densities, others))

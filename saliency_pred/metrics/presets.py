@@ -28,7 +28,7 @@ from saliency_pred.metrics.auc import (
 from saliency_pred.metrics.earth_mover import least_work
 from saliency_pred.metrics.mapwise import correlation, divergence, intersection, stretched_intersection
 from saliency_pred.metrics.pointwise import AIM_EPS, MIT_EPS, bits_per_fixation, gain_in_bits, standardised
-from saliency_pred.metrics.stack import Numbers, Places, Stack, min_max, total
+from saliency_pred.metrics.stack import Numbers, Places, Stack, min_max
 
 Kind = Literal["map", "density", "log_density"]
 """What a prediction's values are: any real numbers; a density up to its sum; natural logarithms of one."""
@@ -165,7 +165,6 @@ class Preset:
             height, width = density.shape
         else:
             raise ValueError(f"{name}: neither fixations nor a human density to score against")
-        map_, log_density = self.prepare(prediction, (height, width), kind, name)
         given = {
             part
             for part, value in (
@@ -179,9 +178,11 @@ class Preset:
         missing = self.unavailable(kind, given)
         metrics = [metric for metric in self.metrics if metric not in missing]
         try:
+            stack, log_density = self._prepared(prediction, (height, width), kind)
+            map_ = stack.maps
             scene = _Scene(
                 self,
-                map_,
+                stack,
                 log_density,
                 None if fixations is None else places_on(map_, self._counted(fixations)),
                 None if negatives is None else places_on(map_, negatives, "negatives"),
@@ -203,61 +204,61 @@ class Preset:
             prediction, kind, name: as in :meth:`score`.
             size: (height, width) of the image.
         """
+        try:
+            stack, log_density = self._prepared(prediction, size, kind)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        return stack.maps, None if log_density is None else log_density.maps
+
+    def _prepared(self, prediction: Tensor, size: tuple[int, int], kind: Kind) -> tuple[Stack, Stack | None]:
+        """:meth:`prepare`, with what was computed on the way."""
         if prediction.ndim != 2:
-            raise ValueError(f"{name}: a map is (height, width), got {tuple(prediction.shape)}")
+            raise ValueError(f"a map is (height, width), got {tuple(prediction.shape)}")
         values = prediction.detach()[None]
         if values.dtype != torch.float32:
             values = values.double()
-        lowest = -math.inf if kind == "log_density" else torch.finfo(values.dtype).min
-        low, high = (float(v) for v in values.aminmax())
-        if not (lowest <= low and high < math.inf):
-            bad = int((~((values >= lowest) & (values < math.inf))).sum())
-            raise ValueError(f"{name}: {bad} pixels are NaN or infinite")
+        given = _only(values, infinite=kind == "log_density")
         fits = tuple(values.shape[-2:]) == tuple(size)
         if not fits and self.resize == "error":
             raise ValueError(
-                f"{name}: the map is {tuple(values.shape[-2:])}, the image {size}; preset {self.name} resizes none"
+                f"the map is {tuple(values.shape[-2:])}, the image {size}; preset {self.name} resizes none"
             )
         if kind == "map":
             if self.stretch:
-                values = min_max(Stack(values))
-            values = values if fits else resized(values, size, self.resize)
-            return self._quantised(values), None
+                given = _only(min_max(given))
+            return self._quantised(given if fits else _only(resized(given.maps, size, self.resize))), None
         if kind == "log_density":
-            density = values.exp()
-            log_sum = math.log(max(float(total(density)[0]), 5e-324))
+            density, log_density = _only(values.exp()), given
+            log_sum = math.log(max(float(density.sums[0]), 5e-324))
             if not abs(log_sum) < self.log_tolerance:
                 raise ValueError(
-                    f"{name}: no log density, the logarithm of its sum is {log_sum:.4g} and may be off by "
+                    f"no log density, the logarithm of its sum is {log_sum:.4g} and may be off by "
                     f"{self.log_tolerance:g} (natural logarithms? subtract logsumexp; or maps=map)"
                 )
-            log_density = values
             if not fits:
-                log_density = log_normalise(resized(values, size, "bilinear")[None])[0]
-                density = log_density.exp()
+                log_density = _only(log_normalise(resized(values, size, "bilinear")[None])[0], infinite=True)
+                density = _only(log_density.maps.exp())
         elif kind == "density":
-            if low < 0:
-                raise ValueError(
-                    f"{name}: no density, {int((values < 0).sum())} pixels are negative (maps=log_density?)"
-                )
-            density = Stack(values).density()
+            if given.low[0] < 0:
+                raise ValueError(f"no density, {int((values < 0).sum())} pixels are negative (maps=log_density?)")
+            density = _only(given.density)
             if not fits:
-                density = Stack(resized(density, size, self.resize).clamp(min=0)).density()
-            log_density = density.log()
+                density = _only(_only(resized(density.maps, size, self.resize).clamp(min=0)).density)
+            log_density = _only(density.maps.log(), infinite=True)
         else:
-            raise ValueError(f"{name}: kind {kind!r} is none of 'map', 'density', 'log_density'")
+            raise ValueError(f"kind {kind!r} is none of 'map', 'density', 'log_density'")
         if self.stretch:  # before resizing, as of any other map
             plain = prediction.double().exp() if kind == "log_density" else prediction
-            return self.prepare(plain, size, "map", name)[0], log_density
+            return self._prepared(plain, size, "map")[0], log_density
         return self._quantised(density), log_density
 
     def _human(self, density: Tensor | None, map_: Tensor) -> Tensor | None:
         """(1, h, w) human density as the leaderboard takes it."""
         human = None if density is None else density[None].to(map_)
-        return min_max(Stack(human)) if human is not None and self.stretch else human
+        return min_max(_only(human)) if human is not None and self.stretch else human
 
-    def _quantised(self, values: Tensor) -> Tensor:
-        return (255 * min_max(Stack(values))).round() if self.quantise else values
+    def _quantised(self, stack: Stack) -> Stack:
+        return _only((255 * min_max(stack)).round()) if self.quantise else stack
 
     def _counted(self, fixations: Fixations) -> Fixations:
         """Fixations inside the image, merged where the preset merges them."""
@@ -281,38 +282,43 @@ class Preset:
         return found
 
 
+def _only(map_: Tensor, infinite: bool = False) -> Stack:
+    """A stack of one map, (1, H, W)."""
+    return Stack(map_, infinite=infinite, name="the map")
+
+
 class _Scene:
     """One image to be scored; what several metrics need is computed once, when it is first asked for."""
 
     def __init__(
         self,
         rule: Preset,
-        map_: Tensor,
-        log_density: Tensor | None,
+        stack: Stack,
+        log_density: Stack | None,
         places: Places | None,
         others: Places | None,
         density: Tensor | None,
         baseline: Tensor | None,
     ) -> None:
         self.rule = rule
-        self.stack = Stack(map_)
-        self.log_density = log_density
+        self.stack = stack
         # What is missing is asked for by no metric that is computed
+        self.log_density = cast(Stack, log_density)
         self.places = cast(Places, places)
         self.others = cast(Places, others)
-        self.density = density
+        self.density = cast(Tensor, density)
         self.baseline = cast(Tensor, baseline)
 
     @cached_property
     def truth(self) -> Stack:
-        truth = Stack(cast(Tensor, self.density))
+        truth = _only(self.density)
         check_truth(truth)
         return truth
 
     @cached_property
     def likelihood(self) -> Numbers:
         """Of the prediction, in bit per fixation."""
-        stack = Stack(cast(Tensor, self.log_density), infinite=True)
+        stack = self.log_density
         bits = bits_per_fixation(stack, self.places)
         if bits[0] == -math.inf:
             zeros = int((self.places.values(stack, stack.maps, 0.0) == -math.inf).sum())
@@ -326,7 +332,7 @@ class _Scene:
     @cached_property
     def baseline_likelihood(self) -> Numbers:
         """Of the baseline, in bit per fixation."""
-        stack = Stack(self.baseline, infinite=True)
+        stack = _only(self.baseline, infinite=True)
         check_log_density(stack, "the baseline of information gain")
         bits = bits_per_fixation(stack, self.places)
         if bits[0] == -math.inf:
@@ -345,7 +351,7 @@ _VALUES: dict[str, Callable[[_Scene], Numbers]] = {
     "nss": lambda s: standardised(s.stack, s.places, s.rule.ddof),
     "nss_aim": lambda s: standardised(s.stack, s.places, 0, AIM_EPS),
     "ig": lambda s: s.likelihood - s.baseline_likelihood,
-    "ig_mit": lambda s: gain_in_bits(s.stack, Stack(s.baseline.exp()), s.places, s.rule.eps),
+    "ig_mit": lambda s: gain_in_bits(s.stack, _only(s.baseline.exp()), s.places, s.rule.eps),
     "log_likelihood": lambda s: s.likelihood,
     "cc": lambda s: correlation(s.stack, s.truth),
     "kld": lambda s: divergence(s.stack, s.truth, s.rule.eps),

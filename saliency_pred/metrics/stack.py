@@ -37,17 +37,20 @@ class Stack:
         maps: (C, H, W), float32 or float64.
         first: number of the first map, for messages.
         infinite: whether pixels of -inf are allowed, as in log densities.
+        name: of the only map, for messages; None: maps are called by their numbers.
 
     Raises:
         ValueError: pixels that are NaN or infinite.
     """
 
-    def __init__(self, maps: Tensor, first: int = 0, infinite: bool = False) -> None:
+    def __init__(self, maps: Tensor, first: int = 0, infinite: bool = False, name: str | None = None) -> None:
         self.first = first
+        self.name = name
         self.maps = maps
+        self.pixels = maps.shape[1] * maps.shape[2]
         flat = maps.flatten(1)
-        # The whole tensor at once is twice as fast as along a dimension
-        extremes = flat.aminmax() if len(flat) == 1 else flat.aminmax(dim=1)
+        # The whole tensor at once is many times as fast as along a dimension
+        extremes = flat.aminmax() if len(self) == 1 else flat.aminmax(dim=1)
         self.low, self.high = (host(value.reshape(-1)) for value in extremes)
         largest = np.maximum(self.high, 0 if infinite else -self.low)
         if not np.isfinite(largest).all():
@@ -62,15 +65,14 @@ class Stack:
         bad = torch.isnan(self.maps) | (self.maps == torch.inf) if infinite else ~torch.isfinite(self.maps)
         counts = host(bad.flatten(1).sum(1))
         m = int(np.flatnonzero(counts)[0])
-        raise ValueError(f"map {self.first + m} has {int(counts[m])} pixels that are NaN or infinite")
+        raise ValueError(f"{self.called(m)} has {int(counts[m])} pixels that are NaN or infinite")
 
     def __len__(self) -> int:
-        return len(self.maps)
+        return self.maps.shape[0]
 
-    @property
-    def pixels(self) -> int:
-        """H * W."""
-        return self.maps[0].numel()
+    def called(self, m: int) -> str:
+        """One of the maps, in messages."""
+        return self.name or f"map {self.first + m}"
 
     @property
     def constant(self) -> NDArray[np.bool_]:
@@ -82,32 +84,25 @@ class Stack:
         """Of the pixels."""
         return total(self.maps)
 
-    def densities(self, stretched: bool = False) -> Iterator[Tensor]:
-        """Maps that sum to 1, some rows at a time: shifted to 0 if negative, uniform if zero everywhere.
+    @cached_property
+    def density(self) -> Tensor:
+        """(C, H, W) maps that sum to 1: shifted to 0 if negative, uniform if zero everywhere."""
+        return self._density(np.minimum(self.low, 0))
 
-        Each takes the place of the one before in memory, and may be changed.
+    def stretched(self) -> Tensor:
+        """(C, H, W) as :attr:`density`, shifted so that the lowest pixel is 0 also where it is positive."""
+        return self._density(self.low)
 
-        Args:
-            stretched: shifted so that the lowest pixel is 0, also where it is positive.
-        """
-        shift = self.low if stretched else np.minimum(self.low, 0)
-        moved = bool((shift != 0).any())
-        sums = self.sums
-        if moved:
-            sums = summed(torch.sub(part, self.spread(shift), out=memory) for part, memory in blocks(self.maps))
+    def _density(self, shift: Numbers) -> Tensor:
+        maps, sums = self.maps, self.sums
+        if shift.any():
+            maps = maps - self.spread(shift)
+            sums = total(maps)
         empty = sums == 0
-        divisor = self.spread(np.where(empty, 1.0, sums))
-        for part, memory in blocks(self.maps):
-            if moved:
-                part = torch.sub(part, self.spread(shift), out=memory)
-            torch.div(part, divisor, out=memory)
-            if empty.any():
-                memory[torch.from_numpy(empty).to(memory.device)] = 1 / self.pixels
-            yield memory
-
-    def density(self, stretched: bool = False) -> Tensor:
-        """(C, H, W), the whole of :meth:`densities`."""
-        return torch.cat([part.clone() for part in self.densities(stretched)], 1)
+        density = maps / self.spread(np.where(empty, 1.0, sums))
+        if empty.any():
+            density[torch.from_numpy(empty).to(density.device)] = 1 / self.pixels
+        return density
 
     @cached_property
     def centred(self) -> Centred:
@@ -121,18 +116,17 @@ class Stack:
         return torch.from_numpy(numbers).to(self.maps)[:, None, None]
 
 
-def blocks(maps: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """(C, rows, W) of (C, H, W) maps, one after another, and memory of that shape, the same for all.
+def blocks(*maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """(C, rows, W) of each of some (C, H, W) maps, one after another, and memory of that shape, the same for all.
 
     A large tensor that is made anew costs more than what is computed in it, and one block stays in the cache. On a
     GPU a block is the whole.
     """
-    count, height, width = maps.shape
-    rows = height if maps.is_cuda else min(height, max(1, _BLOCK // (count * width)))
-    memory = torch.empty(count * rows * width, dtype=maps.dtype, device=maps.device)
-    for start in range(0, height, rows):
-        part = maps[:, start : start + rows]
-        yield part, memory[: part.numel()].view(part.shape)
+    count, height, width = maps[0].shape
+    rows = height if maps[0].is_cuda else min(height, max(1, _BLOCK // (count * width)))
+    memory = maps[0].new_empty(count, rows, width)
+    for parts in zip(*(some.split(rows, 1) for some in maps), strict=True):
+        yield *parts, memory[:, : parts[0].shape[1]]
 
 
 class Centred:
@@ -161,7 +155,7 @@ class Centred:
         self.squares = np.where(stack.constant, 0.0, squares - self.sums**2 / stack.pixels)
 
     def _squares(self) -> Numbers:
-        return host(torch.linalg.vector_norm(self.maps, dim=-1).double().square().sum(-1))
+        return np.square(host(torch.linalg.vector_norm(self.maps, dim=-1))).sum(-1)
 
 
 def stacks(maps: Tensor, widest: int = 0, infinite: bool = False) -> Iterator[Stack]:
@@ -185,7 +179,7 @@ def host(values: Tensor) -> Numbers:
 
 def total(maps: Tensor) -> Numbers:
     """Sums of (C, H, W): rows in their own type, which adds pairwise, then the rows in float64."""
-    return host(maps.sum(-1).sum(-1, dtype=torch.float64))
+    return host(maps.sum(-1)).sum(-1)
 
 
 def min_max(stack: Stack) -> Tensor:
@@ -196,7 +190,7 @@ def min_max(stack: Stack) -> Tensor:
 
 def summed(parts: Iterable[Tensor]) -> Numbers:
     """Sums of (C, H, W) whose rows come in parts, as :func:`total`."""
-    return host(torch.cat([part.sum(-1) for part in parts], 1).sum(-1, dtype=torch.float64))
+    return host(torch.cat([part.sum(-1) for part in parts], 1)).sum(-1)
 
 
 class Places:
@@ -250,7 +244,7 @@ class Places:
         first = stack.first
         pixel = self.pixel[self._ends[first] : self._ends[first + len(stack)]]
         if len(stack) == 1:
-            return maps.flatten()[pixel][None]
+            return maps.flatten(1).index_select(1, pixel)
         counts = torch.from_numpy(self.count(stack)).to(maps.device)
         filled = torch.arange(int(self.count(stack).max()), device=maps.device) < counts[:, None]
         index = torch.zeros(filled.shape, dtype=torch.int64, device=maps.device)
