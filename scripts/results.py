@@ -72,15 +72,7 @@ def markdown(rows: list[dict[str, str]], experiment: str) -> str:
     mine = [row for row in rows if row["experiment"] == experiment]
     lines = ["| | " + " | ".join(NAMES[m] for m in METRICS) + " |", "|---|" + "---|" * len(METRICS)]
     for row in mine:
-        cells = []
-        for metric in METRICS:
-            digits = 3 if metric in ("auc", "cc", "sim") else 2
-            cell = f"{float(row[metric]):.{digits}f}" if row[metric] else "–"
-            if row["row"] == "model" and row[f"{metric}_low"]:
-                low, high = (float(row[f"{metric}_{side}"]) for side in ("low", "high"))
-                cell = f"**{cell}** ({low:.{digits}f}–{high:.{digits}f})"
-            cells.append(cell)
-        lines.append(f"| {row['row'].replace('_', ' ')} | " + " | ".join(cells) + " |")
+        lines.append(f"| {row['row'].replace('_', ' ')} | " + " | ".join(_cell(row, m) for m in METRICS) + " |")
     shares = [
         f"{100 * float(mine[0][f'share_of_{ceiling}']):.0f} % of {words}"
         for ceiling, words in (("gold_standard", "what other viewers explain"), ("truth", "the known optimum"))
@@ -89,14 +81,43 @@ def markdown(rows: list[dict[str, str]], experiment: str) -> str:
     return "\n".join([*lines, "", f"{mine[0]['images']} held-out images; {', '.join(shares)}."])
 
 
+def _cell(row: dict[str, str], metric: str) -> str:
+    """A mean; of a model with its interval."""
+    digits = 3 if metric in ("auc", "cc", "sim") else 2
+    mean = f"{float(row[metric]):.{digits}f}" if row[metric] else "–"
+    if row["row"] != "model" or not row[f"{metric}_low"]:
+        return mean
+    low, high = (float(row[f"{metric}_{side}"]) for side in ("low", "high"))
+    return f"**{mean}** ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def models_table(rows: list[dict[str, str]], experiments: list[str]) -> str:
+    """The models of several experiments on the same images, one a line, below the baselines of the first."""
+    lines = ["| | " + " | ".join(NAMES[m] for m in METRICS) + " |", "|---|" + "---|" * len(METRICS)]
+    for experiment in experiments:
+        for row in rows:
+            baseline = experiment == experiments[0] and row["row"] in ("centre_bias", "gold_standard")
+            if row["experiment"] == experiment and (row["row"] == "model" or baseline):
+                name = experiment.split()[0] if row["row"] == "model" else row["row"].replace("_", " ")
+                lines.append(f"| {name} | " + " | ".join(_cell(row, metric) for metric in METRICS) + " |")
+    return "\n".join(lines)
+
+
 def with_tables(text: str, rows: list[dict[str, str]]) -> str:
-    """README's text with the table between each pair of markers written anew."""
+    """A page with the table between each pair of markers written anew.
+
+    ``<!-- results: EXPERIMENT -->``: one experiment beside its baselines; ``<!-- models: EXPERIMENT, ... -->``.
+    """
     for experiment in dict.fromkeys(row["experiment"] for row in rows):
         begin, end = f"<!-- results: {experiment} -->", "<!-- end -->"
         if begin in text:
             head, rest = text.split(begin, 1)
             text = f"{head}{begin}\n{markdown(rows, experiment)}\n{end}{rest.split(end, 1)[1]}"
-    return text
+
+    def again(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{models_table(rows, found[2].split(', '))}\n<!-- end -->"
+
+    return re.sub(r"(<!-- models: (.*?) -->)\n.*?<!-- end -->", again, text, flags=re.S)
 
 
 def with_published(text: str, published: list[Published]) -> str:
