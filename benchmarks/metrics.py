@@ -154,14 +154,14 @@ def scorer(arrays: Arrays) -> Callable[[int], dict[str, float]]:
     from hydra import compose, initialize_config_module
 
     from saliency_pred.instantiate import instantiate
+    from saliency_pred.metrics.presets import log_density_stack
 
     with initialize_config_module("saliency_pred.configs", version_base="1.3"):
         preset = instantiate(compose("preset/tuebingen").preset)
     t = {name: torch.from_numpy(value) for name, value in arrays.items()}
+    baseline = log_density_stack(t["log_baseline"])
     here, others = fixations(arrays)
-    return lambda i: preset.score(
-        t["logs"][i], here[i], t["densities"][i], t["log_baseline"], others[i], kind="log_density"
-    )
+    return lambda i: preset.score(t["logs"][i], here[i], t["densities"][i], baseline, others[i], kind="log_density")
 
 
 def many(file: str, maps: int) -> tuple[float, float]:

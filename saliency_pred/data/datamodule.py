@@ -21,7 +21,7 @@ from saliency_pred.data.clips import Clips, ClipSampler
 from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
 from saliency_pred.data.loader import TrainLoader
 from saliency_pred.data.placement import Placement, ResizeRule, resize_image
-from saliency_pred.data.samplers import EvaluationSampler, Key, ShapeBatches, TrainSampler
+from saliency_pred.data.samplers import EvaluationBatches, Key, ShapeBatches, TrainSampler
 from saliency_pred.data.transforms import Augmentation
 from saliency_pred.data.videos import VideoDataset
 from saliency_pred.density import CentreBias
@@ -108,9 +108,18 @@ class SaliencyDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Batches of the train part, augmented, in the order of the epoch."""
-        source = PreparedImages(self, Augmentation(self.augment, self.seed) if self.augment else None, False)
         sampler = TrainSampler(self.indices("train"), self.seed, *self._process(), weights=self._weights())
-        return self._loader(source, sampler, self.batch_size)
+        batches: dict[str, Any] = {"batch_size": self.batch_size, "sampler": sampler}
+        if self.resize == "fit":
+            if sampler.world_size > 1 or sampler.weights is not None:
+                raise ValueError(
+                    "loader.resize=fit makes as many batches as there are shapes to fill, which must not change from "
+                    "epoch to epoch or process to process: train in one process and with data.weights=null, or "
+                    "choose loader.resize=pad"
+                )
+            batches = {"batch_sampler": ShapeBatches(sampler, self.batch_size, self._shape)}
+        source = PreparedImages(self, Augmentation(self.augment, self.seed) if self.augment else None, False)
+        return TrainLoader(source, **batches, **self._loading())
 
     def val_dataloader(self) -> DataLoader:
         """Batches of the val part, for scoring at the original size."""
@@ -118,8 +127,9 @@ class SaliencyDataModule(pl.LightningDataModule):
 
     def evaluation_dataloader(self, part: str) -> DataLoader:
         """Batches of a part, each image once over all processes, with the originals' fixations."""
-        sampler = EvaluationSampler(self.indices(part), *self._process())
-        return self._loader(PreparedImages(self, None, True), sampler, self.eval_batch_size)
+        shape_of = self._shape if self.resize == "fit" else None
+        batches = EvaluationBatches(self.indices(part), self.eval_batch_size, *self._process(), shape_of)
+        return DataLoader(PreparedImages(self, None, True), batch_sampler=batches, **self._loading())
 
     def indices(self, part: str) -> list[int]:
         """The images of a part, or of ``all`` parts and none.
@@ -139,26 +149,15 @@ class SaliencyDataModule(pl.LightningDataModule):
         """One image as a batch of its own, as it is scored."""
         return collate([PreparedImages(self, None, True)[0, index]])
 
-    def _loader(self, source: PreparedImages, sampler: Any, batch_size: int) -> DataLoader:
-        batches: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
-        if self.resize == "fit":
-            if isinstance(sampler, TrainSampler) and (sampler.world_size > 1 or sampler.weights is not None):
-                raise ValueError(
-                    "loader.resize=fit makes as many batches as there are shapes to fill, which must not change from "
-                    "epoch to epoch or process to process: train in one process and with data.weights=null, or "
-                    "choose loader.resize=pad"
-                )
-            batches = {"batch_sampler": ShapeBatches(sampler, batch_size, self._shape)}
-        kind = TrainLoader if isinstance(sampler, TrainSampler) else DataLoader
-        return kind(
-            source,
-            **batches,
-            num_workers=self.workers,
-            collate_fn=collate,
-            worker_init_fn=_one_thread,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.workers > 0,
-        )
+    def _loading(self) -> dict[str, Any]:
+        """What loaders of all parts have in common."""
+        return {
+            "num_workers": self.workers,
+            "collate_fn": collate,
+            "worker_init_fn": _one_thread,
+            "pin_memory": torch.cuda.is_available(),
+            "persistent_workers": self.workers > 0,
+        }
 
     def _shape(self, index: int) -> tuple[int, int]:
         """(height, width) of an image on the input grid."""

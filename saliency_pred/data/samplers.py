@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from torch.utils.data import Sampler
 
 Key = tuple[int, int]
 """(epoch, index): the epoch travels with the index so that workers seed augmentations by it."""
+ShapeOf = Callable[[int], tuple[int, int]]
+"""Index → (height, width) of an image on the input grid."""
 
 
 class TrainSampler(Sampler[Key]):
@@ -61,21 +63,8 @@ class TrainSampler(Sampler[Key]):
         return iter([(self.epoch, self.indices[i]) for i in mine.tolist()])
 
 
-class EvaluationSampler(Sampler[Key]):
-    """Every image exactly once over all processes: rank-strided, without padding."""
-
-    def __init__(self, indices: Sequence[int], rank: int = 0, world_size: int = 1) -> None:
-        self.mine = list(indices)[rank::world_size]
-
-    def __len__(self) -> int:
-        return len(self.mine)
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter([(0, i) for i in self.mine])
-
-
 class ShapeBatches(Sampler[list[Key]]):
-    """Batches of images that have one shape on the input grid, from the images that another sampler names.
+    """Training batches of images that have one shape on the input grid.
 
     A batch stands where its first image stood; the last one of each shape may be smaller.
 
@@ -85,9 +74,7 @@ class ShapeBatches(Sampler[list[Key]]):
         shape_of: index → (height, width).
     """
 
-    def __init__(
-        self, sampler: TrainSampler | EvaluationSampler, batch_size: int, shape_of: Callable[[int], tuple[int, int]]
-    ) -> None:
+    def __init__(self, sampler: TrainSampler, batch_size: int, shape_of: ShapeOf) -> None:
         self.sampler = sampler  # under this name Lightning finds whose epoch to set
         self.batch_size = batch_size
         self.shape_of = functools.cache(shape_of)  # asked for every image each epoch, of files
@@ -96,12 +83,47 @@ class ShapeBatches(Sampler[list[Key]]):
         return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        batches: list[list[Key]] = []
-        filling: dict[tuple[int, int], list[Key]] = {}
-        for key in self.sampler:
-            shape = self.shape_of(key[1])
-            if len(filling.get(shape, ())) in (0, self.batch_size):
-                filling[shape] = []
-                batches.append(filling[shape])
-            filling[shape].append(key)
-        return iter(batches)
+        return iter(_batches(self.sampler, self.batch_size, self.shape_of))
+
+
+class EvaluationBatches(Sampler[list[Key]]):
+    """Every image exactly once over all processes, unpadded, in the batches that a single process would take.
+
+    Rounding may differ between batches of different sizes; so that scores are exactly those of one process, the
+    processes share out whole batches.
+
+    Args:
+        indices: the images to score.
+        batch_size: images a batch, at most.
+        rank, world_size: this process, of how many.
+        shape_of: index → (height, width), where images of a batch have to have one shape; None: any go together.
+    """
+
+    def __init__(
+        self,
+        indices: Sequence[int],
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        shape_of: ShapeOf | None = None,
+    ) -> None:
+        self.mine = _batches([(0, i) for i in indices], batch_size, shape_of)[rank::world_size]
+
+    def __len__(self) -> int:
+        return len(self.mine)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.mine)
+
+
+def _batches(keys: Iterable[Key], batch_size: int, shape_of: ShapeOf | None) -> list[list[Key]]:
+    """Batches of one shape each, in the order of their first images."""
+    batches: list[list[Key]] = []
+    filling: dict[tuple[int, int] | None, list[Key]] = {}
+    for key in keys:
+        shape = None if shape_of is None else shape_of(key[1])
+        if len(filling.get(shape, ())) in (0, batch_size):
+            filling[shape] = []
+            batches.append(filling[shape])
+        filling[shape].append(key)
+    return batches

@@ -18,7 +18,8 @@ from saliency_pred.evaluation.optimal_maps import OptimalMaps
 from saliency_pred.evaluation.other_images import OtherFixations, OtherImages
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics.accumulate import Row, mean
-from saliency_pred.metrics.presets import Kind, Preset
+from saliency_pred.metrics.presets import Kind, Preset, log_density_stack
+from saliency_pred.metrics.stack import Stack
 
 METRICS = ("ig", "log_likelihood", "auc", "nss", "cc", "kld", "sim")
 """What is scored where no preset is named."""
@@ -48,7 +49,7 @@ class Scorer:
     negatives: OtherFixations | None = None
     reference: InformationBaseline | None = None
     optimal: OptimalMaps | None = None
-    _last: dict[tuple[str, tuple[int, int]], Tensor | None] = field(
+    _last: dict[tuple[str, tuple[int, int], torch.device], list[Stack]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -130,7 +131,7 @@ class Scorer:
             density = density.mean(0, keepdim=True) if len(prediction) == 1 else None
         if made and fixations is not None and math.isfinite(sigma):
             density = fixation_density(fixations, sigma, dtype=torch.float64)[0]
-        baseline = self._baseline(image_id, size)
+        baseline = self._baseline(image_id, size, prediction.device)
         windows: list[dict[str, float]] = []
         for t, one in enumerate(prediction):
             here = None if density is None else density[t]
@@ -143,7 +144,7 @@ class Scorer:
             others = None
             if self.negatives is not None and mine is not None:
                 others = self.negatives.of(image_id, size, t).to(one.device)
-            bias = None if baseline is None else baseline[min(t, len(baseline) - 1)].to(one.device)
+            bias = baseline[min(t, len(baseline) - 1)] if baseline else None
             if self.optimal is None or kind == "map":
                 windows.append(self.preset.score(one, mine, here, bias, others, kind=kind, name=image_id))
                 continue
@@ -164,14 +165,14 @@ class Scorer:
                     row |= {f"{name}@{t + 1}": v for t, v in enumerate(each)}
         return row
 
-    def _baseline(self, image_id: str, size: tuple[int, int]) -> Tensor | None:
-        """(T, h, w) log density that information gain is measured against; the last one is kept."""
-        key = ("" if self.reference is None else image_id, size)
+    def _baseline(self, image_id: str, size: tuple[int, int], device: torch.device) -> list[Stack]:
+        """T log densities that information gain is measured against, or none; the last ones are kept."""
+        key = ("" if self.reference is None else image_id, size, device)
         if key not in self._last:
             if self.reference is not None:
                 found = self.reference.log_density(image_id, size)
             else:
                 found = None if self.baseline is None else self.baseline.log_density(size)
             self._last.clear()
-            self._last[key] = found
+            self._last[key] = [] if found is None else [log_density_stack(one.to(device)) for one in found]
         return self._last[key]

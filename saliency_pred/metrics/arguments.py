@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saliency_pred.fixations import Fixations
-from saliency_pred.metrics.stack import Numbers, Places, Stack, blocks, stacks, summed
+from saliency_pred.metrics.stack import Numbers, Places, Stack, stacks
 
 LOG_TOLERANCE = 1e-3
 """How far the logarithm of a density's sum may be from 0 (the MIT/Tübingen benchmark's rule)."""
@@ -88,14 +88,11 @@ def check_log_density(stack: Stack, name: str) -> None:
     Raises:
         ValueError: the logarithm of a sum is off by ``LOG_TOLERANCE`` or more.
     """
-    sums = summed(torch.exp(part, out=memory) for part, memory in blocks(stack.maps))
-    with np.errstate(divide="ignore"):
-        log_sums = np.log(sums)
-    wrong = np.flatnonzero(~(np.abs(log_sums) < LOG_TOLERANCE))
+    wrong = np.flatnonzero(~(np.abs(stack.log_sums) < LOG_TOLERANCE))
     if len(wrong):
         m = int(wrong[0])
         raise ValueError(
-            f"{name}: {stack.called(m)} is no log density, the logarithm of its sum is {log_sums[m]:.4g} and "
+            f"{name}: {stack.called(m)} is no log density, the logarithm of its sum is {stack.log_sums[m]:.4g} and "
             f"may be off by {LOG_TOLERANCE:g}; density.log_normalise makes one of logits, map.div(map.sum()).log() "
             "of a map"
         )

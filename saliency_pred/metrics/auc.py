@@ -255,11 +255,11 @@ def _ranks(thresholds: Tensor, values: Tensor, stack: Stack | None = None) -> tu
         ordered = values.sort(1).values
         found = [torch.searchsorted(ordered, thresholds, right=right) for right in (False, True)]
         return found[0].cpu().numpy(), found[1].cpu().numpy()
-    rows = zip(thresholds.numpy(), values.numpy(), strict=True)
+    pairs = zip(thresholds.numpy(), values.numpy(), strict=True)
     if stack is not None and values.shape[1] > _BUCKETS:
-        counts = [_bucketed(*row, *ends) for row, ends in zip(rows, zip(stack.low, stack.high))]
+        counts = [_bucketed(*pair, *ends) for pair, *ends in zip(pairs, stack.low, stack.high, strict=True)]
     else:
-        counts = [_sorted(*row) for row in rows]
+        counts = [_sorted(*pair) for pair in pairs]
     return np.stack([below for below, _ in counts]), np.stack([upto for _, upto in counts])
 
 
@@ -278,7 +278,7 @@ def _bucketed(thresholds: NDArray[Any], values: NDArray[Any], low: float, high: 
     limits, spread = np.finfo(values.dtype), high - low
     if not limits.tiny * _BUCKETS < spread < limits.max:  # constant, or at the ends of the type's range
         return _sorted(thresholds, values)
-    lowest, scale = values.dtype.type(low), values.dtype.type(_BUCKETS / spread)
+    lowest, highest, scale = (values.dtype.type(number) for number in (low, high, _BUCKETS / spread))
 
     def buckets(some: NDArray[Any]) -> NDArray[np.int32]:
         offset = some - lowest
@@ -288,7 +288,7 @@ def _bucketed(thresholds: NDArray[Any], values: NDArray[Any], low: float, high: 
     # torch counts and looks up faster
     bucket = torch.from_numpy(buckets(values))
     size = torch.bincount(bucket).numpy()
-    place = buckets(thresholds.clip(low, high))
+    place = buckets(thresholds.clip(lowest, highest))
     shared = np.zeros(len(size), dtype=bool)
     shared[place] = True
     searched = torch.from_numpy(shared).index_select(0, bucket).numpy()

@@ -134,7 +134,7 @@ class Preset:
         prediction: Tensor,
         fixations: Fixations | None,
         density: Tensor | None = None,
-        baseline_log_density: Tensor | None = None,
+        baseline_log_density: Tensor | Stack | None = None,
         negatives: Fixations | None = None,
         *,
         kind: Kind = "map",
@@ -146,7 +146,8 @@ class Preset:
             prediction: (H, W) values of one image, any size that ``resize`` allows.
             fixations: of this one image; None where there are only maps.
             density: (h, w) human density at the image's size.
-            baseline_log_density: (h, w), what information gain is measured against.
+            baseline_log_density: (h, w), what information gain is measured against; for many images
+                :func:`log_density_stack` of it, which is checked only once.
             negatives: fixations of other images, rescaled to this one.
             kind: see :data:`Kind`.
             name: of the image, for errors.
@@ -187,7 +188,9 @@ class Preset:
                 None if fixations is None else places_on(map_, self._counted(fixations)),
                 None if negatives is None else places_on(map_, negatives, "negatives"),
                 self._human(density, map_),
-                None if baseline_log_density is None else baseline_log_density[None].to(map_),
+                log_density_stack(baseline_log_density)
+                if isinstance(baseline_log_density, Tensor)
+                else baseline_log_density,
             )
             return {metric: float(_VALUES[metric](scene)[0]) for metric in metrics}
         except ValueError as error:
@@ -287,6 +290,11 @@ def _only(map_: Tensor, infinite: bool = False) -> Stack:
     return Stack(map_, infinite=infinite, name="the map")
 
 
+def log_density_stack(log_density: Tensor) -> Stack:
+    """A log density (h, w) that many images are scored against, and what is found out about it on the way."""
+    return _only(log_density.detach()[None], infinite=True)
+
+
 class _Scene:
     """One image to be scored; what several metrics need is computed once, when it is first asked for."""
 
@@ -298,7 +306,7 @@ class _Scene:
         places: Places | None,
         others: Places | None,
         density: Tensor | None,
-        baseline: Tensor | None,
+        baseline: Stack | None,
     ) -> None:
         self.rule = rule
         self.stack = stack
@@ -307,7 +315,7 @@ class _Scene:
         self.places = cast(Places, places)
         self.others = cast(Places, others)
         self.density = cast(Tensor, density)
-        self.baseline = cast(Tensor, baseline)
+        self.baseline = cast(Stack, baseline)
 
     @cached_property
     def truth(self) -> Stack:
@@ -332,9 +340,8 @@ class _Scene:
     @cached_property
     def baseline_likelihood(self) -> Numbers:
         """Of the baseline, in bit per fixation."""
-        stack = _only(self.baseline, infinite=True)
-        check_log_density(stack, "the baseline of information gain")
-        bits = bits_per_fixation(stack, self.places)
+        check_log_density(self.baseline, "the baseline of information gain")
+        bits = bits_per_fixation(self.baseline, self.places)
         if bits[0] == -math.inf:
             raise ValueError("the baseline of information gain is 0 at a fixation: nothing can be measured against it")
         return bits
@@ -351,7 +358,7 @@ _VALUES: dict[str, Callable[[_Scene], Numbers]] = {
     "nss": lambda s: standardised(s.stack, s.places, s.rule.ddof),
     "nss_aim": lambda s: standardised(s.stack, s.places, 0, AIM_EPS),
     "ig": lambda s: s.likelihood - s.baseline_likelihood,
-    "ig_mit": lambda s: gain_in_bits(s.stack, _only(s.baseline.exp()), s.places, s.rule.eps),
+    "ig_mit": lambda s: gain_in_bits(s.stack, _only(s.baseline.maps.exp()), s.places, s.rule.eps),
     "log_likelihood": lambda s: s.likelihood,
     "cc": lambda s: correlation(s.stack, s.truth),
     "kld": lambda s: divergence(s.stack, s.truth, s.rule.eps),

@@ -85,6 +85,12 @@ class Stack:
         return total(self.maps)
 
     @cached_property
+    def log_sums(self) -> Numbers:
+        """Logarithms of the sums of the pixels' exponentials; -inf of nothing."""
+        with np.errstate(divide="ignore"):
+            return np.log(summed(torch.exp(part, out=memory) for part, memory in blocks(self.maps)))
+
+    @cached_property
     def density(self) -> Tensor:
         """(C, H, W) maps that sum to 1: shifted to 0 if negative, uniform if zero everywhere."""
         return self._density(np.minimum(self.low, 0))

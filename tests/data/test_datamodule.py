@@ -14,7 +14,7 @@ from saliency_pred.batch import Batch
 from saliency_pred.data.datamodule import SaliencyDataModule
 from saliency_pred.data.dataset import DOMAINS, SaliencyDataset
 from saliency_pred.data.placement import Placement
-from saliency_pred.data.samplers import EvaluationSampler, TrainSampler
+from saliency_pred.data.samplers import EvaluationBatches, TrainSampler
 from saliency_pred.data.splits import split_indices
 from saliency_pred.data.transforms import Augmentation
 from saliency_pred.evaluation.run import score_baseline
@@ -240,7 +240,7 @@ def test_samplers_partition_by_rank_and_never_pad_scoring() -> None:
     later.set_epoch(1)
     assert [i for _, i in later] != [i for _, i in alone]
     assert all(epoch == 1 for epoch, _ in later)
-    scored = [i for r in range(3) for _, i in EvaluationSampler(range(5), r, 3)]
+    scored = [i for r in range(3) for batch in EvaluationBatches(range(5), 2, r, 3) for _, i in batch]
     assert sorted(scored) == list(range(5))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saliency_pred.data.samplers import EvaluationSampler, ShapeBatches, TrainSampler
+from saliency_pred.data.samplers import EvaluationBatches, ShapeBatches, TrainSampler
 
 
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(0, 3), st.integers(0, 2**40))
@@ -52,11 +52,22 @@ def test_weights_are_how_often_images_are_drawn() -> None:
         assert drawn[image] / 4000 == pytest.approx(share, abs=0.04)
 
 
-@given(st.integers(0, 30), st.integers(1, 7))
-def test_scoring_takes_every_image_once_over_all_processes(images: int, world: int) -> None:
-    samplers = [EvaluationSampler(range(images), rank, world) for rank in range(world)]
-    assert sorted(i for s in samplers for _, i in s) == list(range(images))
-    assert sum(map(len, samplers)) == images
+@given(st.lists(st.integers(0, 2), max_size=30), st.integers(1, 5), st.integers(1, 7), st.booleans())
+def test_scoring_shares_the_batches_of_one_process_out(
+    shapes: list[int], batch_size: int, world: int, by_shape: bool
+) -> None:
+    shape_of = (lambda i: (32, 32 * (1 + shapes[i]))) if by_shape else None
+    images = range(len(shapes))
+    shared = [list(EvaluationBatches(images, batch_size, rank, world, shape_of)) for rank in range(world)]
+    alone = list(EvaluationBatches(images, batch_size, shape_of=shape_of))
+    assert sorted(batch for mine in shared for batch in mine) == sorted(alone)
+    assert sorted(i for batch in alone for _, i in batch) == list(images)
+    assert max(map(len, shared)) - min(map(len, shared)) <= 1
+    if by_shape:
+        assert all(len({shapes[i] for _, i in batch}) == 1 for batch in alone)
+    else:
+        assert [i for batch in alone for _, i in batch] == list(images)
+        assert [len(batch) for batch in alone[:-1]] == [batch_size] * (len(alone) - 1)
 
 
 def test_more_processes_than_images_are_refused() -> None:

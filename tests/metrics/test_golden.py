@@ -238,7 +238,7 @@ def distinct(pixels: np.ndarray) -> np.ndarray:
 
 
 def log_density(values: np.ndarray, dtype: torch.dtype) -> Tensor:
-    return Stack(torch.from_numpy(values)[None]).density().log().to(dtype)
+    return Stack(torch.from_numpy(values)[None]).density.log().to(dtype)
 
 
 @functools.cache
