@@ -74,16 +74,15 @@ def check_truth(truth: Stack) -> None:
         m = int(wrong[0])
         if truth.low[m] < 0:
             number = int((truth.maps[m] < 0).sum())
-            raise ValueError(f"the human density of {truth.called(m)} has {number} negative pixels: it is none")
-        raise ValueError(f"the human density of {truth.called(m)} is zero everywhere")
+            raise ValueError(f"{truth.called(m)} has {number} negative pixels: it is none")
+        raise ValueError(f"{truth.called(m)} is zero everywhere")
 
 
-def check_log_density(stack: Stack, name: str) -> None:
+def check_log_density(stack: Stack) -> None:
     """Refuse what are no log densities.
 
     Args:
         stack: natural logarithms.
-        name: what the argument is called.
 
     Raises:
         ValueError: the logarithm of a sum is off by ``LOG_TOLERANCE`` or more.
@@ -92,7 +91,7 @@ def check_log_density(stack: Stack, name: str) -> None:
     if len(wrong):
         m = int(wrong[0])
         raise ValueError(
-            f"{name}: {stack.called(m)} is no log density, the logarithm of its sum is {stack.log_sums[m]:.4g} and "
+            f"{stack.called(m)} is no log density, the logarithm of its sum is {stack.log_sums[m]:.4g} and "
             f"may be off by {LOG_TOLERANCE:g}; density.log_normalise makes one of logits, map.div(map.sum()).log() "
             "of a map"
         )
@@ -118,7 +117,7 @@ def against_density(maps: Tensor, density: Tensor, some: Callable[[Stack, Stack]
     if maps.shape != density.shape:
         raise ValueError(f"maps {tuple(maps.shape)} and densities {tuple(density.shape)} must have the same shape")
     values = []
-    for stack, truth in zip(stacks(maps), stacks(density), strict=True):
+    for stack, truth in zip(stacks(maps), stacks(density, name="the human density of map {}"), strict=True):
         check_truth(truth)
         values.append(some(stack, truth))
     return joined(values, maps)

@@ -81,8 +81,8 @@ def bits_per_fixation(stack: Stack, places: Places) -> Numbers:
 
 
 def _bits(log_density: Tensor, places: Places, name: str) -> Iterator[Numbers]:
-    for stack in stacks(log_density, places.most, infinite=True):
-        check_log_density(stack, name)
+    for stack in stacks(log_density, places.most, infinite=True, name=f"{name}: map {{}}"):
+        check_log_density(stack)
         yield bits_per_fixation(stack, places)
 
 

@@ -180,7 +180,14 @@ class Preset:
         metrics = [metric for metric in self.metrics if metric not in missing]
         try:
             stack, log_density = self._prepared(prediction, (height, width), kind)
-            map_ = stack.maps
+            map_, baseline = stack.maps, baseline_log_density
+            if isinstance(baseline, Tensor):
+                baseline = log_density_stack(baseline.to(map_.device))
+            for other in (density, None if baseline is None else baseline.maps):
+                if other is not None and other.shape[-2:] != map_.shape[1:]:
+                    raise ValueError(
+                        f"human densities and baselines must be {(height, width)}, got {tuple(other.shape)}"
+                    )
             scene = _Scene(
                 self,
                 stack,
@@ -188,9 +195,7 @@ class Preset:
                 None if fixations is None else places_on(map_, self._counted(fixations)),
                 None if negatives is None else places_on(map_, negatives, "negatives"),
                 self._human(density, map_),
-                log_density_stack(baseline_log_density)
-                if isinstance(baseline_log_density, Tensor)
-                else baseline_log_density,
+                baseline,
             )
             return {metric: float(_VALUES[metric](scene)[0]) for metric in metrics}
         except ValueError as error:
@@ -258,7 +263,7 @@ class Preset:
     def _human(self, density: Tensor | None, map_: Tensor) -> Tensor | None:
         """(1, h, w) human density as the leaderboard takes it."""
         human = None if density is None else density[None].to(map_)
-        return min_max(_only(human)) if human is not None and self.stretch else human
+        return min_max(Stack(human, name="the human density")) if human is not None and self.stretch else human
 
     def _quantised(self, stack: Stack) -> Stack:
         return _only((255 * min_max(stack)).round()) if self.quantise else stack
@@ -292,7 +297,7 @@ def _only(map_: Tensor, infinite: bool = False) -> Stack:
 
 def log_density_stack(log_density: Tensor) -> Stack:
     """A log density (h, w) that many images are scored against, and what is found out about it on the way."""
-    return _only(log_density.detach()[None], infinite=True)
+    return Stack(log_density.detach()[None], infinite=True, name="the baseline of information gain")
 
 
 class _Scene:
@@ -319,7 +324,7 @@ class _Scene:
 
     @cached_property
     def truth(self) -> Stack:
-        truth = _only(self.density)
+        truth = Stack(self.density, name="the human density")
         check_truth(truth)
         return truth
 
@@ -340,7 +345,7 @@ class _Scene:
     @cached_property
     def baseline_likelihood(self) -> Numbers:
         """Of the baseline, in bit per fixation."""
-        check_log_density(self.baseline, "the baseline of information gain")
+        check_log_density(self.baseline)
         bits = bits_per_fixation(self.baseline, self.places)
         if bits[0] == -math.inf:
             raise ValueError("the baseline of information gain is 0 at a fixation: nothing can be measured against it")

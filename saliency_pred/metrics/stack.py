@@ -30,6 +30,10 @@ _RANGE = 1e-30, 1e30
 """float32 values beyond are treated in float64: their squares and sums are not numbers of float32."""
 
 
+MAP = "map {}"
+"""What maps are called in messages."""
+
+
 class Stack:
     """Maps and what is computed of them, once, when it is first asked for.
 
@@ -37,13 +41,13 @@ class Stack:
         maps: (C, H, W), float32 or float64.
         first: number of the first map, for messages.
         infinite: whether pixels of -inf are allowed, as in log densities.
-        name: of the only map, for messages; None: maps are called by their numbers.
+        name: what a map is called in messages, {} being its number.
 
     Raises:
         ValueError: pixels that are NaN or infinite.
     """
 
-    def __init__(self, maps: Tensor, first: int = 0, infinite: bool = False, name: str | None = None) -> None:
+    def __init__(self, maps: Tensor, first: int = 0, infinite: bool = False, name: str = MAP) -> None:
         self.first = first
         self.name = name
         self.maps = maps
@@ -72,7 +76,7 @@ class Stack:
 
     def called(self, m: int) -> str:
         """One of the maps, in messages."""
-        return self.name or f"map {self.first + m}"
+        return self.name.format(self.first + m)
 
     @property
     def constant(self) -> NDArray[np.bool_]:
@@ -164,18 +168,18 @@ class Centred:
         return np.square(host(torch.linalg.vector_norm(self.maps, dim=-1))).sum(-1)
 
 
-def stacks(maps: Tensor, widest: int = 0, infinite: bool = False) -> Iterator[Stack]:
+def stacks(maps: Tensor, widest: int = 0, infinite: bool = False, name: str = MAP) -> Iterator[Stack]:
     """As many maps at a time as suit the device; memory is bounded by them.
 
     Args:
         maps: (M, H, W).
         widest: values that are held for every map besides its pixels, such as negatives.
-        infinite: see :class:`Stack`.
+        infinite, name: see :class:`Stack`.
     """
     each = max(maps[:1].numel(), widest, 1)
     at_once = max(1, _AT_ONCE.get(maps.device.type, _AT_ONCE["cuda"]) // each)
     for start in range(0, len(maps), at_once):
-        yield Stack(maps[start : start + at_once], start, infinite)
+        yield Stack(maps[start : start + at_once], start, infinite, name)
 
 
 def host(values: Tensor) -> Numbers:

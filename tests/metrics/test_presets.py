@@ -20,7 +20,7 @@ from saliency_pred.density import fixation_density
 from saliency_pred.fixations import Fixations
 from saliency_pred.instantiate import instantiate
 from saliency_pred.metrics import functional as F
-from saliency_pred.metrics.presets import NEEDS, Preset, resized
+from saliency_pred.metrics.presets import NEEDS, Preset, log_density_stack, resized
 
 NAMES = sorted(p.stem for p in (Path(__file__).parents[2] / "configs" / "preset").glob("*.yaml"))
 ROWS = list(csv.DictReader((Path(__file__).parents[1] / "reference" / "metrics.csv").open()))
@@ -160,9 +160,9 @@ def test_maps_that_are_not_what_they_are_said_to_be(scenes: dict[str, Case]) -> 
     broken[3, 4] = math.nan
     broken[4, 4] = math.inf
     for kind in ("map", "density", "log_density"):
-        with pytest.raises(ValueError, match="sun: 2 pixels are NaN or infinite"):
+        with pytest.raises(ValueError, match="sun: the map has 2 pixels that are NaN or infinite"):
             rule.score(broken, *rest, kind=kind, name="sun")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="sun: the human density of map 0 is zero everywhere"):
+    with pytest.raises(ValueError, match="sun: the human density is zero everywhere"):
         rule.score(prediction, rest[0], torch.zeros_like(prediction), name="sun")
     with pytest.raises(TypeError, match="must be Fixations"):
         rule.score(prediction, rest[1])  # type: ignore[arg-type]
@@ -235,7 +235,7 @@ def test_impossible_fixations_are_refused(kind: str, scenes: dict[str, Case]) ->
 
 def test_baselines_that_are_none(scenes: dict[str, Case]) -> None:
     prediction, here, density, baseline, others = parts(scenes["t48"])
-    with pytest.raises(ValueError, match="the map: the baseline of information gain: map 0 is no log density"):
+    with pytest.raises(ValueError, match="the map: the baseline of information gain is no log density"):
         preset("tuebingen").score(prediction, here, density, baseline + 0.1, others, kind="density")
 
 
@@ -243,7 +243,7 @@ def test_negative_human_density_names_the_image(scenes: dict[str, Case]) -> None
     prediction, here, density, *rest = parts(scenes["t48"])
     broken = density.clone()
     broken[0, 0] = -1e-6
-    with pytest.raises(ValueError, match="sun: the human density of map 0 has 1 negative pixels"):
+    with pytest.raises(ValueError, match="sun: the human density has 1 negative pixels"):
         preset("tuebingen").score(prediction, here, broken, *rest, name="sun")
 
 
@@ -260,3 +260,22 @@ def test_single_precision_is_kept_and_enough(kind: str, scenes: dict[str, Case])
         )
         double, single = (rule.score(g, *rest, kind=kind) for g in (given, given.float()))  # type: ignore[arg-type]
         assert single == pytest.approx(double, abs=1e-5), name  # float32 rounds log densities of -12 by 1e-6
+
+
+def test_baseline_of_many_images(scenes: dict[str, Case]) -> None:
+    """Made once or for each image: the same, also in another precision than the maps'."""
+    prediction, here, density, baseline, others = parts(scenes["t48"])
+    rule = preset("tuebingen")
+    each = rule.score(prediction, here, density, baseline, others, kind="density")
+    once = log_density_stack(baseline)
+    for _ in range(2):
+        assert rule.score(prediction, here, density, once, others, kind="density") == each
+    single = rule.score(prediction.float(), here, density, once, others, kind="density")
+    assert single["ig"] == pytest.approx(each["ig"], abs=1e-5)
+
+
+def test_other_sizes_are_refused(scenes: dict[str, Case]) -> None:
+    prediction, here, density, baseline, others = parts(scenes["t48"])
+    for truth, bias in ((density[1:], baseline), (density, baseline.T)):
+        with pytest.raises(ValueError, match="sun: human densities and baselines must be"):
+            preset("tuebingen").score(prediction, here, truth, bias, others, kind="density", name="sun")

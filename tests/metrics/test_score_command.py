@@ -224,7 +224,7 @@ def test_maps_that_fail_are_told_and_the_others_scored(
     np.save(maps / "1003.npy", broken)
     assert score(maps, f"out={out}", root=root) == 2
     told = capsys.readouterr().err
-    assert "error: 1003: 2 pixels are NaN or infinite" in told
+    assert "error: 1003: the map has 2 pixels that are NaN or infinite" in told
     assert "1002.npy: no NumPy array" in told
     scores, rows = results(out)
     assert set(scores["failed"]) == {"1002", "1003"}
