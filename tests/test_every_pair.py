@@ -12,7 +12,7 @@ from saliency_pred.instantiate import instantiate
 from saliency_pred.weights.checkpoint import without_pretrained
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-ALWAYS = ["readout", "aspp", "unet", "deepgaze2e", "msi_net"]  # whatever the encoder returns
+ALWAYS = ["readout", "fpn", "aspp", "unet", "deepgaze2e", "msi_net"]  # whatever the encoder returns
 OF_SO_MANY_FEATURES = ["simplenet", "tempsal", "transalnet", "unisal"]  # refuse encoders with too few or too many
 DEFAULT_SUITE = {"efficientnet_lite0", "juntingnet", "vit_small_dinov2"}  # pyramid, one feature, one stride
 

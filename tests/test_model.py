@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from saliency_pred.decoders.aspp import ASPP
+from saliency_pred.decoders.fpn import FPN
 from saliency_pred.decoders.readout import Readout, Standardise
 from saliency_pred.decoders.unet import UNet
 from saliency_pred.density import CentreBias
@@ -57,7 +58,7 @@ def test_log_densities_sum_to_one_at_the_original_size() -> None:
         assert density.double().exp().sum() == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", [Readout, ASPP, UNet])
+@pytest.mark.parametrize("kind", [Readout, FPN, ASPP, UNet])
 @pytest.mark.parametrize("windows", [1, 3])
 def test_general_decoders_take_odd_sizes_and_train_every_parameter(kind: type[nn.Module], windows: int) -> None:
     channels, strides = [8, 16, 24, 32], [4, 8, 16, 32]
