@@ -67,18 +67,7 @@ class Readout(nn.Module):
 
     def forward(self, features: list[Tensor], domain: Tensor | None = None) -> Tensor:
         """Features → logits (B, T, h, w) at half the read-out stride."""
-        first = min(range(len(features)), key=lambda i: abs(self.strides[i] - self.stride))
-        size = tuple(features[first].shape[-2:])
-        if self.strides[first] != self.stride:
-            size = tuple(max(1, round(n * self.strides[first] / self.stride)) for n in size)
-        total = torch.zeros((), device=features[0].device)
-        for standardise, project, feature in zip(self.standardise, self.project, features, strict=True):
-            projected = project(standardise(feature))
-            if tuple(projected.shape[-2:]) != size:
-                shrinks = projected.shape[-1] > size[1]
-                projected = F.interpolate(projected.float(), size=size, mode="bilinear", antialias=shrinks)
-            total = total + projected
-        x = self.dropout(F.softplus(self.norm1(total)))
+        x = self.dropout(F.softplus(self.norm1(self.merged(features))))
         x = self.layer2(F.softplus(self.norm2(self.layer1(x))))
         x = F.interpolate(x.float(), scale_factor=2, mode="bilinear")
         if self.log_sigma is None:
@@ -87,6 +76,30 @@ class Readout(nn.Module):
         if domain is None or not self.log_sigma.domains:
             return gaussian_blur(x, sigma[0], "nearest")
         return torch.stack([gaussian_blur(one, own, "nearest") for one, own in zip(x, sigma, strict=True)])
+
+    def merged(self, features: list[Tensor]) -> Tensor:
+        """The taps, each projected, summed on the read-out's grid: (B, width, h, w)."""
+        size = self.grid(features)
+        total = torch.zeros((), device=features[0].device)
+        for standardise, project, feature in zip(self.standardise, self.project, features, strict=True):
+            total = total + resized(project(standardise(feature)), size)
+        return total
+
+    def grid(self, features: list[Tensor]) -> tuple[int, int]:
+        """(height, width) of the map that the taps are merged into."""
+        nearest = min(range(len(features)), key=lambda i: abs(self.strides[i] - self.stride))
+        height, width = features[nearest].shape[-2:]
+        if self.strides[nearest] == self.stride:
+            return height, width
+        scale = self.strides[nearest] / self.stride
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Enlarged bilinearly, or reduced without aliasing."""
+    if tuple(x.shape[-2:]) == size:
+        return x
+    return F.interpolate(x.float(), size=size, mode="bilinear", antialias=x.shape[-1] > size[1])
 
 
 class Standardise(nn.Module):
