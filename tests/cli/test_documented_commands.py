@@ -27,11 +27,10 @@ TRAINING = {"doctor", "sweep", "reproduce"}
 
 
 def commands(page: Path) -> list[str]:
-    """Lines that begin with ``saliency COMMAND``, alone or behind a prompt or a ``#``, without what is said of them; imports have no settings."""
+    """Lines that begin with ``saliency COMMAND``, or have it behind a ``#``, without what is said of them."""
+    names = "|".join(set(COMMANDS) - {"import"})  # which has no settings to speak of
     text = page.read_text().replace("\\\n", " ")
-    found = re.findall(
-        rf"^[#\s$]*(?:Command\s+)?(saliency (?:{'|'.join(set(COMMANDS) - {'import'})})\b.*)$", text, re.M
-    )
+    found = re.findall(rf"^[#\s]*(?:Command\s+)?(saliency (?:{names})\b.*)$", text, re.M)
     return [line.split("  #")[0].strip() for line in found]
 
 
