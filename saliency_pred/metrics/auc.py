@@ -26,6 +26,10 @@ _BUCKETS = 16384
 counts stay in the processor's first cache."""
 
 
+_AT_ONCE = 1 << 15
+"""Pixels that are put into buckets together: what is computed on the way stays in the cache."""
+
+
 def auc(maps: Tensor, fixations: Fixations) -> Tensor:
     """(M,) area under the ROC curve, every pixel a negative ("AUC uniform", Tübingen).
 
@@ -285,13 +289,15 @@ def _bucketed(thresholds: NDArray[Any], values: NDArray[Any], low: float, high: 
         offset *= scale
         return offset.astype(np.int32)
 
-    # torch counts and looks up faster
-    bucket = torch.from_numpy(buckets(values))
-    size = torch.bincount(bucket).numpy()
     place = buckets(thresholds.clip(lowest, highest))
-    shared = np.zeros(len(size), dtype=bool)
+    shared = np.zeros(_BUCKETS + 1, dtype=bool)
     shared[place] = True
-    searched = torch.from_numpy(shared).index_select(0, bucket).numpy()
+    size, searched = np.zeros(_BUCKETS + 1, dtype=np.int64), []
+    for start in range(0, len(values), _AT_ONCE):
+        some = values[start : start + _AT_ONCE]
+        bucket = torch.from_numpy(buckets(some))  # torch counts and looks up faster
+        size += torch.bincount(bucket, minlength=len(size)).numpy()
+        searched.append(some[torch.from_numpy(shared).index_select(0, bucket).numpy()])
     lower = np.where(shared, 0, size).cumsum()[place]
-    below, upto = _sorted(thresholds, values[searched])
+    below, upto = _sorted(thresholds, np.concatenate(searched))
     return lower + below, lower + upto

@@ -51,13 +51,16 @@ def kld(maps: Tensor, density: Tensor, eps: float = MIT_EPS) -> Tensor:
 
 def divergence(stack: Stack, truth: Stack, eps: float) -> Numbers:
     """(C,) :func:`kld`."""
-    offset = stack.maps.new_tensor(eps)
+    stack, truth = stack.nonnegative, truth.nonnegative
+    offset, share = stack.maps.new_tensor(eps), stack.spread(stack.sums * eps)
+    ratio = stack.spread(truth.sums / stack.sums)
 
     def terms(s: Tensor, g: Tensor, memory: Tensor) -> Tensor:
-        torch.add(s, eps, out=memory)
-        return torch.addcdiv(offset, g, memory, out=memory).log_().mul_(g)  # g log(eps + g / (s + eps))
+        """g log(eps + g / (s + eps)), times the sum of the human map, which is not divided by its sum before."""
+        torch.add(s, share, out=memory).mul_(ratio)
+        return torch.addcdiv(offset, g, memory, out=memory).log_().mul_(g)
 
-    return summed(terms(*parts) for parts in blocks(stack.density, truth.density))
+    return summed(terms(*parts) for parts in blocks(stack.maps, truth.maps)) / truth.sums
 
 
 def sim(maps: Tensor, density: Tensor) -> Tensor:
@@ -73,7 +76,7 @@ def sim(maps: Tensor, density: Tensor) -> Tensor:
 
 def intersection(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`sim`."""
-    return _shared(stack.density, truth.density)
+    return _shared(stack.nonnegative, truth.nonnegative)
 
 
 def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
@@ -90,9 +93,13 @@ def sim_mit(maps: Tensor, density: Tensor) -> Tensor:
 
 def stretched_intersection(stack: Stack, truth: Stack) -> Numbers:
     """(C,) :func:`sim_mit`."""
-    return _shared(stack.stretched(), truth.stretched())
+    return _shared(stack.stretched, truth.stretched)
 
 
-def _shared(densities: Tensor, others: Tensor) -> Numbers:
-    """(C,) sums of the pixel-wise minimum."""
-    return summed(torch.minimum(s, g, out=memory) for s, g, memory in blocks(densities, others))
+def _shared(stack: Stack, truth: Stack) -> Numbers:
+    """(C,) what maps have in common, each divided by its sum."""
+    ratio = stack.spread(truth.sums / stack.sums)
+    minima = (
+        torch.minimum(torch.mul(s, ratio, out=memory), g, out=memory) for s, g, memory in blocks(stack.maps, truth.maps)
+    )
+    return summed(minima) / truth.sums

@@ -136,7 +136,7 @@ def gain_in_bits(stack: Stack, baseline: Stack, places: Places, eps: float) -> N
     """(C,) :func:`ig_mit`."""
 
     def bits(some: Stack) -> Tensor:
-        return (places.distinct.values(some, some.stretched(), 1.0).double() + eps).log2()
+        return (places.distinct.values(some, some.stretched.density, 1.0).double() + eps).log2()
 
     # What rows are filled up with is the same in both and cancels
     with np.errstate(invalid="ignore"):

@@ -26,8 +26,8 @@ _AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 25}
 _BLOCK = 1 << 17
 """Pixels of a map that are treated together on a processor."""
 
-_RANGE = 1e-30, 1e30
-"""float32 values beyond are treated in float64: their squares and sums are not numbers of float32."""
+_RANGE = 1e-12, 1e12
+"""float32 maps whose largest value is beyond are treated in float64: squares, sums and their ratios stay numbers."""
 
 
 MAP = "map {}"
@@ -94,25 +94,28 @@ class Stack:
         with np.errstate(divide="ignore"):
             return np.log(summed(torch.exp(part, out=memory) for part, memory in blocks(self.maps)))
 
-    @cached_property
+    @property
     def density(self) -> Tensor:
-        """(C, H, W) maps that sum to 1: shifted to 0 if negative, uniform if zero everywhere."""
-        return self._density(np.minimum(self.low, 0))
+        """(C, H, W) maps that sum to 1, see :attr:`nonnegative`."""
+        return self.nonnegative.maps / self.spread(self.nonnegative.sums)
 
-    def stretched(self) -> Tensor:
-        """(C, H, W) as :attr:`density`, shifted so that the lowest pixel is 0 also where it is positive."""
-        return self._density(self.low)
+    @cached_property
+    def nonnegative(self) -> Stack:
+        """Maps that become densities when they are divided by their sums: shifted to 0 if negative, 1 if all 0."""
+        return self._shifted(np.minimum(self.low, 0))
 
-    def _density(self, shift: Numbers) -> Tensor:
-        maps, sums = self.maps, self.sums
-        if shift.any():
-            maps = maps - self.spread(shift)
-            sums = total(maps)
-        empty = sums == 0
-        density = maps / self.spread(np.where(empty, 1.0, sums))
-        if empty.any():
-            density[torch.from_numpy(empty).to(density.device)] = 1 / self.pixels
-        return density
+    @cached_property
+    def stretched(self) -> Stack:
+        """As :attr:`nonnegative`, shifted so that the lowest pixel is 0 also where it is positive."""
+        return self._shifted(self.low)
+
+    def _shifted(self, shift: Numbers) -> Stack:
+        empty = self.high == shift
+        if not shift.any() and not empty.any():
+            return self
+        maps = self.maps - self.spread(shift)
+        maps[torch.from_numpy(empty).to(maps.device)] = 1
+        return Stack(maps)
 
     @cached_property
     def centred(self) -> Centred:
