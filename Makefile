@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow lint types bench clean
+.PHONY: help train test test-slow test-networks lint types bench clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 train: $(VENV)/installed ## train and score the default model on generated scenes, write a report
 	$(BIN)/saliency train
@@ -19,6 +19,9 @@ test: $(VENV)/installed-dev ## the test suite, some minutes
 
 test-slow: $(VENV)/installed-dev ## the long tests
 	$(PYTEST) -m slow
+
+test-networks: $(VENV)/installed-dev ## the long comparisons with the official networks
+	$(PYTEST) -m slow tests/decoders tests/encoders
 
 lint: $(VENV)/installed-dev ## style
 	$(BIN)/ruff check .
