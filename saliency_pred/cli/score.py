@@ -55,6 +55,7 @@ def main(files: list[str], overrides: list[str]) -> int:
         fit_density,
         score_map_videos,
         score_maps,
+        with_other_frames,
     )
     from saliency_pred.evaluation.maps import MapFiles
     from saliency_pred.evaluation.results import write_map_scores
@@ -79,8 +80,9 @@ def main(files: list[str], overrides: list[str]) -> int:
         gains = [m for m in preset.metrics if "baseline" in NEEDS[m]]  # a centre bias takes reading all train fixations
         scorer = Scorer(None, preset=preset)
         if gains:
-            rules = dataclasses.replace(preset, metrics=gains)  # no negatives: those of other frames are not drawn
+            rules = dataclasses.replace(preset, metrics=gains)  # no negatives: they are those of images
             scorer = dataclasses.replace(make_scorer(data, cfg.part, rules, cfg.ig_baseline), preset=preset)
+        scorer = with_other_frames(scorer, dataset, cfg.part, cfg.seed)
         scored = [score_map_videos(maps, dataset, cfg.part, scorer, cfg.maps, cfg.seed) for maps in videos]
         names = [maps.path.resolve().stem for maps in videos]
     else:

@@ -17,12 +17,13 @@ from saliency_pred.density import CentreBias
 from saliency_pred.evaluation.ceilings import MAP_METRICS
 from saliency_pred.evaluation.density_fit import DensityFit
 from saliency_pred.evaluation.maps import MapFiles, PredictedMap
+from saliency_pred.evaluation.other_frames import OtherFrames
 from saliency_pred.evaluation.results import ceiling_shares
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.evaluation.video_scores import MapVideos, score_videos
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics.accumulate import Row, ScoreTable
-from saliency_pred.metrics.presets import Kind, Preset
+from saliency_pred.metrics.presets import NEEDS, Kind, Preset
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,14 @@ def score_map_videos(
     Args:
         maps: by the videos' names.
         dataset: the videos; ``part`` is one of its split, or ``all``.
-        scorer: the rules; without negatives.
+        scorer: the rules; see :func:`with_other_frames`.
         kind: what the values are; those of video files are maps.
         seed: of the split.
 
     Raises:
         ValueError: an unknown part, or not one map video belongs to a video of it.
     """
-    parts = dataset.parts(seed) | {"all": list(range(len(dataset)))}
-    if part not in parts:
-        raise ValueError(f"split {dataset.split!r} has no part {part!r}, it has {', '.join(parts)}")
-    indices = parts[part]
+    indices = _of_part(dataset, part, seed)
     scores = score_videos(maps, dataset, indices, scorer, kind)
     table = ScoreTable(scores.rows)
     surplus = [f"{len(scores.surplus)} map videos belong to no video of part {part}: {some(scores.surplus)}"]
@@ -147,6 +145,29 @@ def score_map_videos(
         len(indices),
         "video",
     )
+
+
+def with_other_frames(scorer: Scorer, dataset: VideoDataset, part: str, seed: int = 0) -> Scorer:
+    """The scorer with the fixations on frames of other videos as negatives, where its metrics need them.
+
+    Args:
+        dataset, part: the videos; those of the part are the others.
+        seed: of the split, and of the draw.
+
+    Raises:
+        ValueError: an unknown part.
+    """
+    if not any("negatives" in NEEDS[metric] for metric in scorer.preset.metrics):
+        return scorer
+    others = OtherFrames(dataset, _of_part(dataset, part, seed), scorer.preset.negatives, seed, f"the {part} part")
+    return dataclasses.replace(scorer, negatives=others if others.relative else None)
+
+
+def _of_part(dataset: VideoDataset, part: str, seed: int) -> list[int]:
+    parts = dataset.parts(seed) | {"all": list(range(len(dataset)))}
+    if part not in parts:
+        raise ValueError(f"split {dataset.split!r} has no part {part!r}, it has {', '.join(parts)}")
+    return parts[part]
 
 
 def _unavailable(table: ScoreTable, scorer: Scorer, kind: Kind) -> dict[str, str]:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from saliency_pred.batch import Batch
 from saliency_pred.density import CentreBias, fixation_density
 from saliency_pred.evaluation.information_baseline import InformationBaseline
 from saliency_pred.evaluation.optimal_maps import OptimalMaps
-from saliency_pred.evaluation.other_images import OtherFixations, OtherImages
+from saliency_pred.evaluation.other_images import OtherImages
 from saliency_pred.fixations import Fixations
 from saliency_pred.metrics.accumulate import Row, mean
 from saliency_pred.metrics.presets import Kind, Preset, log_density_stack
@@ -26,6 +26,19 @@ METRICS = ("ig", "log_likelihood", "auc", "nss", "cc", "kld", "sim")
 
 HIGHER_IS_BETTER = {"kld": False, "emd": False}
 """Every other metric grows with agreement."""
+
+
+class Negatives(Protocol):
+    """The fixations elsewhere that shuffled AUC compares with."""
+
+    @property
+    def named(self) -> str:
+        """In words, for the record."""
+        ...
+
+    def of(self, name: str, size: tuple[int, int], window: int = 0) -> Fixations:
+        """Those for a named image or frame, on an image of (height, width)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,7 @@ class Scorer:
     baseline: CentreBias | None
     named: str = "centre bias of the training images"
     preset: Preset = field(default_factory=lambda: Preset("default", METRICS))
-    negatives: OtherFixations | None = None
+    negatives: Negatives | None = None
     reference: InformationBaseline | None = None
     optimal: OptimalMaps | None = None
     _last: dict[tuple[str, tuple[int, int], torch.device], list[Stack]] = field(

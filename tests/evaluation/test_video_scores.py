@@ -18,12 +18,15 @@ from saliency_pred.cli import main
 from saliency_pred.cli.compose import compose
 from saliency_pred.data.videos import VideoDataset, Which, in_frames
 from saliency_pred.density import CentreBias
+from saliency_pred.evaluation.map_scores import with_other_frames
+from saliency_pred.evaluation.other_frames import FRAMES, OtherFrames
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.evaluation.video_scores import STEADINESS, TRUE_STEADINESS, MapVideos, VideoScores, score_videos
 from saliency_pred.fixations import Fixations
 from saliency_pred.inference.video_writer import VideoWriter
 from saliency_pred.instantiate import instantiate
 from saliency_pred.metrics.accumulate import ScoreTable
+from saliency_pred.metrics.presets import Preset
 
 SIZE = (24, 36)
 LENGTHS = {"short": 7, "long": 1003}
@@ -175,6 +178,49 @@ def test_log_densities_have_information_gain(tmp_path: Path) -> None:
     assert np.mean(gains) > 0.3  # the points are drawn from these maps
 
 
+def test_shuffled_auc_takes_the_fixations_of_frames_of_other_videos(tmp_path: Path) -> None:
+    """By the definition, pair by pair; drawn anew for each frame, and the same whatever else is scored."""
+    dataset = Wandering(tmp_path)
+    np.save(tmp_path / "short.npy", blobs(7, SIZE, 1))
+    rule = Preset("mine", ("sauc",), negatives=10)
+    scorer = with_other_frames(Scorer(None, preset=rule), dataset, "all", seed=3)
+    rows = scored(tmp_path, scorer).rows
+    negatives = scorer.negatives
+    assert isinstance(negatives, OtherFrames)
+    seen = set()
+    for k, row in enumerate(rows):
+        others = negatives.of(row["image_id"], SIZE)
+        pixels = {(int(y), int(x)) for y, x in zip(others.y, others.x, strict=True)}
+        of_long = {tuple(map(int, point)) for points in dataset.points[1] for point in points}
+        assert 10 <= len(others) <= 10 * 10
+        assert pixels <= of_long  # and none of the video's own
+        seen.add(tuple(others.x.tolist()))
+        if len(dataset.points[0][k]) == 0:
+            assert math.isnan(row["sauc"])
+            continue
+        values = np.load(tmp_path / "short.npy")[k]
+        here = [values[tuple(point)] for point in dataset.points[0][k]]
+        there = [values[point] for point in zip(others.y.long(), others.x.long(), strict=True)]
+        wins = [(a > b) + (a == b) / 2 for a in here for b in there]
+        assert row["sauc"] == pytest.approx(np.mean(wins), abs=1e-9)
+    assert len(seen) == len(rows)
+    again = with_other_frames(Scorer(None, preset=rule), dataset, "all", seed=3).negatives
+    assert again is not None
+    assert torch.equal(again.of("short/00005", SIZE).x, negatives.of("short/00005", SIZE).x)
+    assert len(negatives.relative) <= 2 * FRAMES  # however long the videos are
+    assert scorer.options()["sauc_negatives"].startswith("fixations on 10 frames of the other videos of the all part")
+
+
+def test_negatives_without_a_number_are_all_that_were_read(tmp_path: Path) -> None:
+    others = OtherFrames(Wandering(tmp_path), [0, 1])
+    frames = [points for points, video in zip(others.relative, others.video, strict=True) if video == 1]
+    assert len(frames) > FRAMES // 2
+    doubled = others.of("short/00000", (2 * SIZE[0], 2 * SIZE[1]))
+    assert len(doubled) == sum(map(len, frames))
+    torch.testing.assert_close(doubled.x, torch.cat(frames)[:, 0] * 2 * SIZE[1])
+    assert len(OtherFrames(Wandering(tmp_path), [0]).of("short/00000", SIZE)) == 0  # no other video
+
+
 def test_what_cannot_be_scored_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", blobs(7, SIZE, 0))
     np.save(tmp_path / "long.npy", blobs(1002, SIZE, 0))
@@ -209,3 +255,13 @@ def test_the_command_scores_the_released_maps_of_a_set_perfectly(
     (maps / "0200.mp4").unlink()
     assert main(["score", str(maps), *arguments, "data.maps=false"]) == 2
     assert "1 of 2 videos have no map and are left out: 0200" in capsys.readouterr().err
+
+
+def test_the_command_has_every_metric_of_dhf1k(tmp_path: Path) -> None:
+    root, out = avimos.write(tmp_path / "AViMoS"), tmp_path / "out"
+    arguments = ["data=avimos", f"data.root={root}", "part=test", "preset=dhf1k", f"out={out}"]
+    assert main(["score", str(root / "SaliencyTest" / "Test"), *arguments]) == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert set(scores["scores"]) >= {"auc_judd_mit", "sim_mit", "sauc_mit", "cc", "nss"}
+    assert scores["scores"]["sauc_mit"]["mean"] > 0.5
+    assert "10 frames of the other videos of the test part" in json.dumps(scores)
