@@ -214,7 +214,7 @@ def _twice_lower(positives: Tensor, negatives: Tensor, stack: Stack | None = Non
         negatives: (C, P), shorter rows filled up with inf.
         stack: whose pixels the negatives are.
     """
-    below, upto = _ranks(positives.sort(1).values, negatives, stack)
+    below, upto = _ranks(positives, negatives, stack)
     return below.sum(1) + upto.sum(1)
 
 
@@ -250,7 +250,7 @@ def _trapezoid(x: Counts, y: Counts, all_x: Counts, all_y: Counts) -> Numbers:
 
 
 def _ranks(thresholds: Tensor, values: Tensor, stack: Stack | None = None) -> tuple[Counts, Counts]:
-    """How many of (C, P) values are below, and at or below, each of (C, K) ascending thresholds: (C, K) each.
+    """How many of (C, P) values are below, and at or below, each of (C, K) thresholds: (C, K) each.
 
     Args:
         stack: whose pixels the values are.

@@ -97,14 +97,15 @@ class Stack:
     @property
     def density(self) -> Tensor:
         """(C, H, W) maps that sum to 1, see :attr:`nonnegative`."""
-        return self.nonnegative.maps / self.spread(self.nonnegative.sums)
+        stack = self.nonnegative
+        return stack.maps / stack.spread(stack.sums)
 
-    @cached_property
+    @property
     def nonnegative(self) -> Stack:
         """Maps that become densities when they are divided by their sums: shifted to 0 if negative, 1 if all 0."""
         return self._shifted(np.minimum(self.low, 0))
 
-    @cached_property
+    @property
     def stretched(self) -> Stack:
         """As :attr:`nonnegative`, shifted so that the lowest pixel is 0 also where it is positive."""
         return self._shifted(self.low)
@@ -154,14 +155,15 @@ class Centred:
 
     def __init__(self, stack: Stack) -> None:
         usual = ((stack.largest > 1e-9) & (stack.largest < 1e9)) | (stack.largest == 0)
-        self.scale = np.where(usual, 1.0, np.exp2(np.floor(np.log2(np.where(usual, 1.0, stack.largest)))))
+        self.scale = np.ones_like(stack.largest)
         self.maps, self.sums = stack.maps, stack.sums
         if not usual.all():
+            self.scale[~usual] = np.exp2(np.floor(np.log2(stack.largest[~usual])))
             self.maps = self.maps / stack.spread(self.scale)
             self.sums = total(self.maps)
         squares = self._squares()
         # Of float32 squares 1e-8 is lost; of their difference from the squared sums then at most five times that
-        if (self.sums**2 / stack.pixels > 4 * (squares - self.sums**2 / stack.pixels)).any():
+        if (5 * self.sums**2 / stack.pixels > 4 * squares).any():
             self.maps = self.maps - stack.spread(self.sums / stack.pixels)
             self.sums = total(self.maps)
             squares = self._squares()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -363,6 +365,21 @@ def test_memory_is_bounded(maps: int, fixations: int, monkeypatch: pytest.Monkey
         for density_metric in (F.cc, F.kld, F.sim, F.sim_mit):
             density_metric(map_, density)
     assert map_[0].numel() <= largest.elements <= 2 * map_[0].numel()
+
+
+def test_memory_is_given_back_at_once() -> None:
+    """No cycle of references keeps maps until Python looks for such: a run over a data set would grow by them."""
+    gc.disable()
+    try:
+        for values in (torch.rand(1, 9, 9), torch.zeros(1, 9, 9), -torch.rand(1, 9, 9)):
+            stack = stack_module.Stack(values)
+            for needed in ("sums", "log_sums", "density", "nonnegative", "stretched", "centred"):
+                getattr(stack, needed)
+            kept = weakref.ref(stack)
+            del stack
+            assert kept() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
