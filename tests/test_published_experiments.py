@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from fixtures import cat2000, mit1003, osie, saleci, salicon, ueyes
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from reference.golden import parameters
 
 from saliency_pred.cli.compose import compose
@@ -99,9 +99,14 @@ def test_the_loss_falls_on_its_own_data(name: str, folder_of_sets: Path, monkeyp
     """Some steps with the experiment's own loss and optimiser, from random weights, on one batch of its data set."""
     monkeypatch.setenv("SALIENCY_DATA", str(folder_of_sets))
     overrides = ["loader.size=[96,128]", "loader.batch_size=2", "loader.workers=0"]
-    if data_set(name) != "union":  # which finds its sets below $SALIENCY_DATA
-        overrides += [f"data.root={folder_of_sets / data_set(name).upper()}", "data.split=all"]
-    cfg = composed(name, *overrides)
+    if data_set(name) == "union":  # which finds its sets below $SALIENCY_DATA
+        cfg = composed(name, *overrides)
+        # Numbers of images are of the whole sets; SALICON's own split has test images without fixations
+        given = OmegaConf.to_container(cfg.data.sets)
+        sets = [one if one["_target_"].endswith("SALICON") else one | {"split": "0.5/0.5"} for one in given]
+        cfg.data.sets = sets
+    else:
+        cfg = composed(name, *overrides, f"data.root={folder_of_sets / data_set(name).upper()}", "data.split=all")
     torch.manual_seed(0)
     data = build_data(cfg)
     model = build_model(without_pretrained(cfg))
