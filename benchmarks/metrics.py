@@ -402,7 +402,7 @@ def main() -> None:
     parser.add_argument("--pysaliency", metavar="PYTHON", help="interpreter of an environment with pysaliency 0.2.22")
     parser.add_argument("--images", type=int, default=8, help="distinct images (8)")
     parser.add_argument("--maps", type=int, default=5000, help="maps that are scored on two cores (5000)")
-    parser.add_argument("--rounds", type=int, default=9, help="of which the quickest counts (9)")
+    parser.add_argument("--rounds", type=int, default=30, help="of which the quickest counts (30)")
     parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
     parser.add_argument("--file", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -26,7 +26,7 @@ _BUCKETS = 16384
 counts stay in the processor's first cache."""
 
 
-_AT_ONCE = 1 << 15
+_AT_ONCE = 1 << 16
 """Pixels that are put into buckets together: what is computed on the way stays in the cache."""
 
 
