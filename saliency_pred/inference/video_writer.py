@@ -55,7 +55,8 @@ class VideoWriter:
         self.content = content
         self._av = av
         self._container = av.open(str(path), "w", format="mp4")
-        options = {"crf": str(crf), "preset": "veryfast", "bf": "0"}
+        # Presets that look ahead gave, now and then, other bits for the same frames
+        options = {"crf": str(crf), "preset": "superfast", "bf": "0"}
         self._stream: Any = self._container.add_stream("libx264", rate, options=options)
         self._stream.height, self._stream.width = size
         colours = "444" if size[0] % 2 or size[1] % 2 else "420"  # halved colours need even sizes
