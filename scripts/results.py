@@ -33,6 +33,7 @@ ABOUT = (
     "torch",
 )
 COLUMNS = (*KEYS, *METRICS, *(f"{m}_{side}" for m in METRICS for side in ("low", "high")), *ABOUT)
+BESIDE = ("centre_bias", "gold_standard")
 NAMES = {"ig": "IG", "nss": "NSS", "auc": "AUC", "cc": "CC", "kld": "KLD", "sim": "SIM"}
 
 
@@ -92,14 +93,13 @@ def _cell(row: dict[str, str], metric: str) -> str:
 
 
 def models_table(rows: list[dict[str, str]], experiments: list[str]) -> str:
-    """The models of several experiments on the same images, one a line, below the baselines of the first."""
+    """The models of several experiments on the same images, one a line, above the baselines of the first."""
     lines = ["| | " + " | ".join(NAMES[m] for m in METRICS) + " |", "|---|" + "---|" * len(METRICS)]
-    for experiment in experiments:
-        for row in rows:
-            baseline = experiment == experiments[0] and row["row"] in ("centre_bias", "gold_standard")
-            if row["experiment"] == experiment and (row["row"] == "model" or baseline):
-                name = experiment.split()[0] if row["row"] == "model" else row["row"].replace("_", " ")
-                lines.append(f"| {name} | " + " | ".join(_cell(row, metric) for metric in METRICS) + " |")
+    models = [row for name in experiments for row in rows if (row["experiment"], row["row"]) == (name, "model")]
+    baselines = [row for row in rows if row["experiment"] == experiments[0] and row["row"] in BESIDE]
+    for row in models + baselines:
+        name = row["experiment"].split()[0] if row["row"] == "model" else row["row"].replace("_", " ")
+        lines.append(f"| {name} | " + " | ".join(_cell(row, metric) for metric in METRICS) + " |")
     return "\n".join(lines)
 
 
