@@ -79,7 +79,7 @@ def test_a_prediction_does_not_depend_on_its_neighbours_in_the_batch(name: str) 
 
 
 @pytest.mark.slow  # half a minute each
-@pytest.mark.parametrize("name", ["msi_net", "simplenet", "unisal"])
+@pytest.mark.parametrize("name", ["juntingnet", "msi_net", "simplenet", "unisal"])
 def test_overfits_four_images(name: str) -> None:
     """A network that learns can repeat four maps: CC above .95 (a random one gives about 0)."""
     network = model(name)
