@@ -57,7 +57,7 @@ def build(name: str, weights: Literal["hub", "none"] | str, release: str = "IMAG
     return network
 
 
-def tapped(network: nn.Module, layers: Sequence[str]) -> nn.Module:
+def tapped(name: str, network: nn.Module, layers: Sequence[str]) -> nn.Module:
     """A torchvision network that returns the outputs of named layers, in their order, as a dictionary.
 
     Raises:
@@ -66,7 +66,7 @@ def tapped(network: nn.Module, layers: Sequence[str]) -> nn.Module:
     unknown = sorted(set(layers) - {n for n, _ in network.named_modules()})
     if unknown:
         raise ValueError(
-            f"{type(network).__name__} has no layer {', '.join(unknown)}; its named_modules() are, e.g., "
+            f"{name} has no layer {', '.join(unknown)}; its named_modules() are, e.g., "
             f"{', '.join(n for n, _ in network.named_children())}"
         )
     for module in network.modules():
@@ -110,7 +110,7 @@ class TorchvisionEncoder(nn.Module):
         self.channels_last = channels_last
         self.mean = tuple(mean)
         self.std = tuple(std)
-        self.network = tapped(build(name, weights), layers)
+        self.network = tapped(name, build(name, weights), layers)
         with torch.no_grad():
             self.network.eval()
             small, large = (self(torch.zeros(1, 3, size, size)) for size in (128, 256))

@@ -52,7 +52,7 @@ class TorchvisionVideoEncoder(nn.Module):
         self.channels_last = channels_last
         self.mean = tuple(mean)
         self.std = tuple(std)
-        self.network = tapped(build(name, weights, "KINETICS400_V1"), layers)
+        self.network = tapped(name, build(name, weights, "KINETICS400_V1"), layers)
         frames, side = 16, 64
         with torch.no_grad():
             self.network.eval()
