@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+from default_predictor_tables import SEEDS_TABLE, read
 from score_default_predictor import score_model
 
 from saliency_pred.cli.compose import compose
@@ -32,7 +33,6 @@ from saliency_pred.metrics.presets import Preset
 from saliency_pred.training.run import build_data
 from saliency_pred.weights.checkpoint import load_checkpoint
 
-TABLE = Path(__file__).resolve().parents[1] / "results" / "default_predictor_seeds.csv"
 COLUMNS = ("predictor", "seed", "images", "ig", "nss", "auc", "held_out_images", "held_out_ig")
 IMAGES = 250
 
@@ -63,19 +63,11 @@ def main(name: str, checkpoints: list[str], overrides: list[str]) -> None:
         row |= {"held_out_images": str(len(held_out.rows)), "held_out_ig": f"{held_out.means()['ig']:.4f}"}
         print(row)
         rows.append(row)
-    kept = [r for r in read_table() if r["predictor"] != name]
-    with TABLE.open("w", newline="") as file:
+    kept = [r for r in read(SEEDS_TABLE) if r["predictor"] != name]
+    with SEEDS_TABLE.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows([*kept, *rows])
-
-
-def read_table() -> list[dict[str, str]]:
-    """The rows that are there."""
-    if not TABLE.is_file():
-        return []
-    with TABLE.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parent))
+from default_predictor_tables import TIME_TABLE, read
+
 from saliency_pred.cli.compose import compose
 from saliency_pred.evaluation.scoring import Scorer
 from saliency_pred.metrics.accumulate import ScoreTable
@@ -30,7 +33,6 @@ from saliency_pred.training.run import build_data
 from saliency_pred.weights.checkpoint import Checkpoint, load_checkpoint
 from saliency_pred.weights.default import NAMES, load_default
 
-TABLE = Path(__file__).resolve().parents[1] / "results" / "default_predictor_time.csv"
 VALUES = ("static", "slices", "difference")
 COLUMNS = ("predictors", "dataset", "second", "images", *(f"{v}{end}" for v in VALUES for end in ("", "_low", "_high")))
 
@@ -52,8 +54,8 @@ def main(static: str, slices: str, overrides: list[str]) -> None:
         for dataset in sets
         for second in range(1, 1 + data.windows.shape[0])
     ]
-    kept = [r for r in read_table() if r["predictors"] != f"{static} {slices}"]
-    with TABLE.open("w", newline="") as file:
+    kept = [r for r in read(TIME_TABLE) if r["predictors"] != f"{static} {slices}"]
+    with TIME_TABLE.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows([*kept, *rows])
@@ -85,14 +87,6 @@ def row_of(tables: dict[str, ScoreTable], dataset: str, second: int) -> dict[str
             f"{name}_high": f"{high:.4f}",
         }
     return row
-
-
-def read_table() -> list[dict[str, str]]:
-    """The rows that are there."""
-    if not TABLE.is_file():
-        return []
-    with TABLE.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Videos of maps and of pictures: H.264 in MP4 with the time stamps of the video that they belong to.
 
-Maps are written with 10 bits: 877 levels of luma, of which 8 bits have 219. At crf 16 that costs less than .001 of
-CC, SIM and NSS. There are no B-frames, so that files can be joined packet by packet.
+Maps are written with 10 bits: 877 levels of luma, of which 8 bits have 219. At crf 16 the default predictor's maps of
+12 photographs came back with a CC of .9998 and a SIM of .977 or more to what was written, and their NSS moved by .002
+on average, .004 at most. There are no B-frames, so that files can be joined packet by packet.
 """
 
 from __future__ import annotations

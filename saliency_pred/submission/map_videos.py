@@ -29,8 +29,8 @@ class MapVideoBoard(VideoBoard):
     """``NAME.mp4`` for every video, of as many frames, H.264 in 10 bits.
 
     The scorer lets ffmpeg write the frames as pictures at a constant rate, stretches each to [0, 1] and resizes it
-    to the human map; a video of variable rate would gain or lose frames there. 10 bits and ``crf`` 18 cost less
-    than .001 of CC, SIM, NSS and AUC, 8 bits up to .004.
+    to the human map; a video of variable rate would gain or lose frames there. What the coding
+    costs is in :mod:`saliency_pred.inference.video_writer`, and measured for every archive that is built.
 
     Args:
         crf: quality of the coding, 0 (lossless) to 51; 18 or less keeps the maps.

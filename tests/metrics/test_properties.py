@@ -397,3 +397,16 @@ def test_ways_of_computing_agree(dtype: torch.dtype, monkeypatch: pytest.MonkeyP
             else:
                 tolerance = 1e-12 if dtype is torch.float64 and name != "emd" else 1e-6
                 np.testing.assert_allclose(value, expected[name], rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_fixation_on_the_highest_pixel_counts_exactly(dtype: torch.dtype) -> None:
+    """Bounds of the buckets are rounded as the pixels are, so the last bucket is there for it."""
+    for seed in range(30):
+        generator = torch.Generator().manual_seed(seed)
+        values = torch.randn(1, 150, 150, generator=generator, dtype=torch.float64) * 10.0 ** (seed % 9 - 6) + seed
+        map_ = values.to(dtype)
+        row, column = divmod(int(map_.argmax()), 150)
+        here = Fixations.of(torch.tensor([column + 0.5]), torch.tensor([row + 0.5]), (150, 150))
+        ties = int((map_ == map_.max()).sum())
+        assert F.auc(map_, here).item() == pytest.approx(1 - ties / 2 / 150**2, abs=1e-12)
